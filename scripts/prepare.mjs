@@ -50,7 +50,7 @@ export function install() {
 }
 
 export function build() {
-  const folders = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust', 'daemon', 'sim', 'bench'].filter(
+  const folders = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust', 'daemon', 'sim', 'fuzz', 'bench'].filter(
     (folder) => existsSync(join(root, folder)) && statSync(join(root, folder)).isDirectory(),
   );
   const sources = [

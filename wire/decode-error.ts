@@ -25,6 +25,6 @@ export function decodeError(reason: DecodeReason): DecodeError {
   return { kind: 'decode-error', reason };
 }
 
-export function isDecodeError(value: { readonly kind: string }): value is DecodeError {
-  return value.kind === 'decode-error';
+export function isDecodeError(value: object): value is DecodeError {
+  return (value as { readonly kind?: unknown }).kind === 'decode-error';
 }

@@ -1,0 +1,235 @@
+import { Decoder } from 'cbor-x/decode-no-eval';
+import { assert } from '../base/assert.ts';
+import { compare } from '../base/bytes.ts';
+import { type DecodeError, type DecodeReason, decodeError } from './decode-error.ts';
+import { ByteReader } from './reader.ts';
+import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { ByteWriter } from './writer.ts';
+
+/**
+ * Control messages (PROTOCOL §10): CBOR in the deterministic encoding of RFC 8949 §4.2.1, of a closed set of values. No decoder
+ * sees bytes before `scanCbor` has walked them: what is left has one encoding per value, no tag, and a bounded size and depth.
+ * cbor-x then builds the values, from its entry without `eval` and without native code. The encoder is ours, because cbor-x
+ * neither sorts keys nor keeps to the shortest form.
+ */
+export type ControlValue =
+  | null
+  | boolean
+  /** A whole number within ±(2^53 − 1). There are no fractions: spans are in microseconds, shares in parts per million. */
+  | number
+  | string
+  | Uint8Array
+  | readonly ControlValue[]
+  | ControlMap;
+
+/** A `Map`, never an object, so that no key (`__proto__`, `constructor`) means anything. */
+export type ControlMap = ReadonlyMap<string, ControlValue>;
+
+export interface Control {
+  readonly kind: 'control';
+  readonly value: ControlValue;
+}
+
+export const CONTROL_BYTES_MAX: number = 16 * 1024;
+/** Arrays and maps inside one another. */
+export const CONTROL_DEPTH_MAX = 8;
+
+const DECODER = new Decoder({ mapsAsObjects: false, useRecords: false, copyBuffers: true });
+
+const MAJOR_UNSIGNED = 0;
+const MAJOR_NEGATIVE = 1;
+const MAJOR_BYTES = 2;
+const MAJOR_TEXT = 3;
+const MAJOR_ARRAY = 4;
+const MAJOR_MAP = 5;
+const FALSE = 0xf4;
+const TRUE = 0xf5;
+const NULL = 0xf6;
+const BYTE_ORDER_MARK = '\ufeff';
+
+/** Why these bytes are no control message; `undefined` if they are one. */
+export function scanCbor(bytes: Uint8Array): DecodeReason | undefined {
+  if (bytes.length > CONTROL_BYTES_MAX) return 'too-long';
+  const reader = new ByteReader(bytes);
+  scanItem(reader, 0);
+  return reader.finish();
+}
+
+function scanItem(reader: ByteReader, depth: number): void {
+  const first = reader.u8();
+  const major = first >> 5;
+  if (major > MAJOR_MAP) {
+    // Tags, floats, `undefined` and all other simple values.
+    if (first !== FALSE && first !== TRUE && first !== NULL) reader.fail('forbidden-item');
+    return;
+  }
+  const argument = readArgument(reader, first & 0x1f);
+  switch (major) {
+    case MAJOR_UNSIGNED:
+      return;
+    case MAJOR_NEGATIVE:
+      // It stands for −1 − argument, which must be a safe integer too.
+      if (argument === Number.MAX_SAFE_INTEGER) reader.fail('out-of-range');
+      return;
+    case MAJOR_BYTES:
+      reader.view(argument);
+      return;
+    case MAJOR_TEXT:
+      scanText(reader, argument);
+      return;
+    default:
+      if (depth === CONTROL_DEPTH_MAX) reader.fail('too-deep');
+      else if (major === MAJOR_ARRAY) scanArray(reader, argument, depth + 1);
+      else scanMap(reader, argument, depth + 1);
+  }
+}
+
+/** RFC 8949 §4.2.1: the shortest form, and a length that is known. */
+function readArgument(reader: ByteReader, info: number): number {
+  if (info < 24) return info;
+  let value = 0;
+  let least = 0;
+  if (info === 24) {
+    value = reader.u8();
+    least = 24;
+  } else if (info === 25) {
+    value = reader.u16();
+    least = 0x100;
+  } else if (info === 26) {
+    value = reader.u32();
+    least = 0x1_0000;
+  } else if (info === 27) {
+    value = reader.u64();
+    least = 0x1_0000_0000;
+  } else {
+    reader.fail('forbidden-item');
+  }
+  if (value < least) reader.fail('not-shortest-form');
+  return value;
+}
+
+function scanText(reader: ByteReader, length: number): void {
+  const text = decodeUtf8(reader.view(length));
+  // RFC 3629 §6 forbids U+FEFF as a signature where all text is UTF-8; a common decoder silently drops it.
+  if (text === undefined || text.startsWith(BYTE_ORDER_MARK)) reader.fail('bad-text');
+}
+
+function scanArray(reader: ByteReader, count: number, depth: number): void {
+  // Every item takes a byte at least, so this ends with the bytes, whatever the count says.
+  for (let i = 0; i < count && reader.failure === undefined; i++) scanItem(reader, depth);
+}
+
+/** RFC 8949 §4.2.1: keys ascend bytewise in their encoded form, which for text is the shorter first. */
+function scanMap(reader: ByteReader, count: number, depth: number): void {
+  let previous: Uint8Array | undefined;
+  for (let i = 0; i < count && reader.failure === undefined; i++) {
+    const start = reader.offset;
+    if (start < reader.end && reader.bytes[start]! >> 5 !== MAJOR_TEXT) reader.fail('forbidden-item');
+    scanItem(reader, depth);
+    if (reader.failure !== undefined) return;
+    const key = reader.bytes.subarray(start, reader.offset);
+    const order = previous === undefined ? -1 : compare(previous, key);
+    if (order === 0) reader.fail('duplicate-key');
+    if (order > 0) reader.fail('not-ascending');
+    previous = key;
+    scanItem(reader, depth);
+  }
+}
+
+export function decodeControl(bytes: Uint8Array): Control | DecodeError {
+  const refusal = scanCbor(bytes);
+  if (refusal !== undefined) return decodeError(refusal);
+  try {
+    // A view of its own, because cbor-x leaves a property on what it reads and slices a `Buffer` into more of them.
+    const built: unknown = DECODER.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+    return { kind: 'control', value: closed(built) };
+  } catch {
+    // Nothing the scan lets through gets here; if a defect of cbor-x ever does, it costs the message and not the process.
+    return decodeError('forbidden-item');
+  }
+}
+
+/** cbor-x gives every 8-byte integer as a bigint; the scan has seen to it that it is a safe integer. */
+function closed(item: unknown): ControlValue {
+  if (typeof item === 'bigint') return Number(item);
+  if (Array.isArray(item)) return item.map(closed);
+  if (item instanceof Map) {
+    for (const [key, value] of item) item.set(key, closed(value));
+    return item;
+  }
+  return item as ControlValue;
+}
+
+/** For values that our own code has built: one that breaks a bound is a broken invariant. */
+export function encodeControl(value: ControlValue): Uint8Array {
+  const writer = new ByteWriter(new Uint8Array(CONTROL_BYTES_MAX));
+  writeItem(writer, value, 0);
+  return writer.buffer.slice(0, writer.offset);
+}
+
+function writeItem(writer: ByteWriter, value: ControlValue, depth: number): void {
+  if (value === null) writer.u8(NULL);
+  else if (typeof value === 'boolean') writer.u8(value ? TRUE : FALSE);
+  else if (typeof value === 'number') writeInteger(writer, value);
+  else if (typeof value === 'string') writer.bytes(encodeText(value));
+  else if (value instanceof Uint8Array) {
+    writeHead(writer, MAJOR_BYTES, value.length);
+    writer.bytes(value);
+  } else {
+    assert(depth < CONTROL_DEPTH_MAX, 'a control message is at most 8 deep');
+    if (value instanceof Map) writeMap(writer, value, depth + 1);
+    else writeArray(writer, value as readonly ControlValue[], depth + 1);
+  }
+}
+
+function writeInteger(writer: ByteWriter, value: number): void {
+  assert(Number.isSafeInteger(value), 'a number in a control message is a whole one');
+  if (value < 0) writeHead(writer, MAJOR_NEGATIVE, -1 - value);
+  else writeHead(writer, MAJOR_UNSIGNED, value);
+}
+
+function writeArray(writer: ByteWriter, items: readonly ControlValue[], depth: number): void {
+  writeHead(writer, MAJOR_ARRAY, items.length);
+  for (const item of items) writeItem(writer, item, depth);
+}
+
+function writeMap(writer: ByteWriter, map: ControlMap, depth: number): void {
+  const entries = Array.from(map, ([key, value]) => ({ key: encodeText(key), value }));
+  entries.sort((a, b) => compare(a.key, b.key));
+  writeHead(writer, MAJOR_MAP, entries.length);
+  let previous: Uint8Array | undefined;
+  for (const { key, value } of entries) {
+    assert(previous === undefined || compare(previous, key) < 0, 'the keys of a map are unique');
+    writer.bytes(key);
+    writeItem(writer, value, depth);
+    previous = key;
+  }
+}
+
+/** With its head. A leading byte order mark is a signature and not text (RFC 3629 §6): it is left off. */
+function encodeText(text: string): Uint8Array {
+  const utf8 = encodeUtf8(text.replace(/^\ufeff+/, ''));
+  const writer = new ByteWriter(new Uint8Array(9 + utf8.length));
+  writeHead(writer, MAJOR_TEXT, utf8.length);
+  writer.bytes(utf8);
+  return writer.buffer.subarray(0, writer.offset);
+}
+
+function writeHead(writer: ByteWriter, major: number, argument: number): void {
+  const top = major << 5;
+  if (argument < 24) {
+    writer.u8(top | argument);
+  } else if (argument < 0x100) {
+    writer.u8(top | 24);
+    writer.u8(argument);
+  } else if (argument < 0x1_0000) {
+    writer.u8(top | 25);
+    writer.u16(argument);
+  } else if (argument < 0x1_0000_0000) {
+    writer.u8(top | 26);
+    writer.u32(argument);
+  } else {
+    writer.u8(top | 27);
+    writer.u64(argument);
+  }
+}
