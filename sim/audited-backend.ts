@@ -1,0 +1,180 @@
+import { assert } from '../base/assert.ts';
+import { toHex } from '../base/bytes.ts';
+import {
+  AEAD_NONCE_BYTES,
+  type Aead,
+  type CryptoBackend,
+  type Ed25519KeyPair,
+  type ScryptCost,
+  type X25519KeyPair,
+} from '../crypto/backend.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { SimFailure } from './failure.ts';
+
+/**
+ * Invariant I3: no (key, nonce) pair is sealed twice in a run, whichever context, host or restart does it. The audit knows a key
+ * by its fingerprint, so two contexts of one key share a ledger, and it throws before the second seal happens.
+ *
+ * Exact and cheap: nonces that are counters (four zero bytes, then a number below 2^53, as Noise and the data packets have them)
+ * are kept as a set of intervals, which stays one interval for as long as they count up; any other nonce is kept as it is.
+ */
+export class NonceAudit {
+  readonly #ledgers = new Map<string, Ledger>();
+  #seals = 0;
+
+  /** Pairs seen. */
+  get seals(): number {
+    return this.#seals;
+  }
+
+  get keys(): number {
+    return this.#ledgers.size;
+  }
+
+  /** Throws where this nonce was sealed under this key before. */
+  record(fingerprint: string, nonce: Uint8Array): void {
+    this.ledger(fingerprint).record(nonce);
+  }
+
+  /** For a context that seals often under one key. */
+  ledger(fingerprint: string): { record(nonce: Uint8Array): void } {
+    const ledger = this.#ledger(fingerprint);
+    return {
+      record: (nonce): void => {
+        this.#seals++;
+        if (ledger.add(nonce)) return;
+        const key = fingerprint.slice(0, 16);
+        throw new SimFailure(`nonce ${toHex(nonce)} was sealed twice under the key with fingerprint ${key}`);
+      },
+    };
+  }
+
+  #ledger(fingerprint: string): Ledger {
+    let ledger = this.#ledgers.get(fingerprint);
+    if (ledger === undefined) {
+      if (this.#ledgers.size === AUDIT_KEYS_MAX) throw new SimFailure(`more than ${AUDIT_KEYS_MAX} keys to audit`);
+      ledger = new Ledger();
+      this.#ledgers.set(fingerprint, ledger);
+    }
+    return ledger;
+  }
+}
+
+/** The backend with every seal audited. Backends that share one audit are checked against each other. */
+export function auditBackend(inner: CryptoBackend, audit: NonceAudit = new NonceAudit()): AuditedBackend {
+  return new AuditedBackend(inner, audit);
+}
+
+export class AuditedBackend implements CryptoBackend {
+  readonly name: string;
+  readonly audit: NonceAudit;
+  readonly #inner: CryptoBackend;
+
+  constructor(inner: CryptoBackend, audit: NonceAudit) {
+    this.name = `${inner.name}, audited`;
+    this.audit = audit;
+    this.#inner = inner;
+  }
+
+  aead(key: Uint8Array): Aead {
+    // Half of the digest is enough to tell keys apart and says nothing about them.
+    const fingerprint = toHex(this.#inner.sha256(key).subarray(0, 16));
+    const ledger = this.audit.ledger(fingerprint);
+    const aead = this.#inner.aead(key);
+    return {
+      seal(nonce, aad, plaintext, out): number {
+        ledger.record(nonce);
+        return aead.seal(nonce, aad, plaintext, out);
+      },
+      open: (nonce, aad, sealed, out): number => aead.open(nonce, aad, sealed, out),
+      wipe: (): void => aead.wipe(),
+    };
+  }
+
+  sha256(...parts: readonly Uint8Array[]): Uint8Array {
+    return this.#inner.sha256(...parts);
+  }
+
+  hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+    return this.#inner.hmacSha256(key, ...parts);
+  }
+
+  hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array | undefined {
+    return this.#inner.hkdfSha256(ikm, salt, info, length);
+  }
+
+  x25519(secret: Secret): X25519KeyPair {
+    return this.#inner.x25519(secret);
+  }
+
+  ed25519(seed: Secret): Ed25519KeyPair {
+    return this.#inner.ed25519(seed);
+  }
+
+  ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    return this.#inner.ed25519Verify(publicKey, message, signature);
+  }
+
+  scrypt(passphrase: Uint8Array, salt: Uint8Array, cost: ScryptCost, length: number): Uint8Array {
+    return this.#inner.scrypt(passphrase, salt, cost, length);
+  }
+}
+
+/** Far above what a run makes; a run that gets here leaks keys. */
+export const AUDIT_KEYS_MAX = 1_000_000;
+
+/** The nonces sealed under one key. */
+class Ledger {
+  /** Disjoint, ascending, never touching: [start, end) pairs, flat. */
+  readonly #intervals: number[] = [];
+  /** Nonces that are no counters, in hex. */
+  #others: Set<string> | undefined;
+
+  /** False where it is here already. */
+  add(nonce: Uint8Array): boolean {
+    assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce has 12 bytes');
+    const counter = counterOf(nonce);
+    if (counter !== undefined) return this.#addCounter(counter);
+    const text = toHex(nonce);
+    this.#others ??= new Set();
+    if (this.#others.has(text)) return false;
+    this.#others.add(text);
+    return true;
+  }
+
+  #addCounter(counter: number): boolean {
+    const intervals = this.#intervals;
+    const last = intervals.length - 1;
+    // Counting up is the common case: the last interval grows.
+    if (last > 0 && intervals[last] === counter) {
+      intervals[last] = counter + 1;
+      return true;
+    }
+    // `at` is the first interval that starts after the counter, `at - 2` the only one that can hold it.
+    let low = 0;
+    let high = intervals.length / 2;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (intervals[2 * middle]! <= counter) low = middle + 1;
+      else high = middle;
+    }
+    const at = 2 * low;
+    if (at > 0 && counter < intervals[at - 1]!) return false;
+    const joinsBefore = at > 0 && intervals[at - 1] === counter;
+    const joinsAfter = at < intervals.length && intervals[at] === counter + 1;
+    if (joinsBefore && joinsAfter) intervals.splice(at - 1, 2);
+    else if (joinsBefore) intervals[at - 1] = counter + 1;
+    else if (joinsAfter) intervals[at] = counter;
+    else intervals.splice(at, 0, counter, counter + 1);
+    return true;
+  }
+}
+
+/** The number a counter nonce carries; `undefined` for any other nonce. */
+function counterOf(nonce: Uint8Array): number | undefined {
+  if ((nonce[0]! | nonce[1]! | nonce[2]! | nonce[3]!) !== 0) return undefined;
+  const high = ((nonce[4]! << 24) | (nonce[5]! << 16) | (nonce[6]! << 8) | nonce[7]!) >>> 0;
+  // The end of an interval must be a safe integer as well.
+  if (high >= 2 ** 21 - 1) return undefined;
+  return high * 2 ** 32 + (((nonce[8]! << 24) | (nonce[9]! << 16) | (nonce[10]! << 8) | nonce[11]!) >>> 0);
+}
