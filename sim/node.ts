@@ -1,0 +1,109 @@
+import { assert } from '../base/assert.ts';
+import type { Rng } from '../base/rng.ts';
+import type { Instant } from '../base/time.ts';
+import type { CryptoBackend } from '../crypto/backend.ts';
+import type { Identity } from '../crypto/identity.ts';
+import type { TunnelConfig } from '../transport/constants.ts';
+import type { EndpointOptions } from '../transport/endpoint.ts';
+import { Endpoint } from '../transport/endpoint.ts';
+import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
+import type { Route } from '../transport/route.ts';
+import type { SimAddress } from './address.ts';
+import type { OutgoingDatagram, SimMachine } from './machine.ts';
+
+/** A simulated route: the address is its key, and behind a NAT that is all a node ever sees of another. */
+export interface SimRoute extends Route {
+  readonly address: SimAddress;
+}
+
+export function simRoute(address: SimAddress): SimRoute {
+  return { key: address.key, source: address.ip, address };
+}
+
+/** An endpoint as the simulated network drives it. It lives as long as one run of a daemon would: a restart makes a new one. */
+export class SimNode implements SimMachine {
+  readonly endpoint: Endpoint;
+  readonly #listener: SimNodeListener;
+  readonly #routes: Map<string, SimRoute> = new Map();
+  readonly #buffer: Uint8Array = new Uint8Array(65_536);
+  #batch: { readonly to: SimAddress; readonly length: number; readonly segmentSize: number } | undefined;
+  #batchOffset = 0;
+
+  constructor(options: SimNodeOptions, now: Instant) {
+    const { listener, ...endpoint } = options;
+    this.#listener = listener;
+    this.endpoint = new Endpoint({ admit: () => true, ...endpoint }, now);
+  }
+
+  /** The same object for the same address, as the edge hands in. */
+  routeTo(address: SimAddress): SimRoute {
+    let route = this.#routes.get(address.key);
+    if (route === undefined) {
+      assert(this.#routes.size < ROUTES_MAX, 'a run has few addresses');
+      route = simRoute(address);
+      this.#routes.set(address.key, route);
+    }
+    return route;
+  }
+
+  handleDatagram(from: SimAddress, bytes: Uint8Array, now: Instant): void {
+    this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+    this.drain();
+  }
+
+  handleTimeout(now: Instant): void {
+    this.endpoint.handleTimeout(now);
+    this.drain();
+  }
+
+  nextTimeout(): Instant {
+    return this.endpoint.nextTimeout();
+  }
+
+  pollDatagram(now: Instant): OutgoingDatagram | undefined {
+    if (this.#batch === undefined || this.#batchOffset >= this.#batch.length) {
+      const transmit = this.endpoint.pollTransmit(this.#buffer, now);
+      if (transmit === undefined) {
+        this.#batch = undefined;
+        this.drain();
+        return undefined;
+      }
+      this.#batch = { ...transmit, to: (transmit.route as SimRoute).address };
+      this.#batchOffset = 0;
+    }
+    const { to, length, segmentSize } = this.#batch;
+    const end = Math.min(length, this.#batchOffset + segmentSize);
+    const bytes = this.#buffer.subarray(this.#batchOffset, end);
+    this.#batchOffset = end;
+    return { to, bytes };
+  }
+
+  /** Hands on what the endpoint has to say; called after anything that was asked of it as well. */
+  drain(): void {
+    for (let event = this.endpoint.pollEvent(); event !== undefined; event = this.endpoint.pollEvent()) {
+      this.#listener.event(event);
+    }
+    for (let next = this.endpoint.pollDatagram(); next !== undefined; next = this.endpoint.pollDatagram()) {
+      this.#listener.datagram(next);
+    }
+  }
+}
+
+/** Adversaries and rebinding invent addresses; a run that invents more than this is broken. */
+const ROUTES_MAX = 65_536;
+
+export interface SimNodeListener {
+  event(event: TunnelEvent): void;
+  datagram(datagram: ReceivedDatagram): void;
+}
+
+export interface SimNodeOptions {
+  readonly crypto: CryptoBackend;
+  readonly rng: Rng;
+  readonly identity: Identity;
+  readonly record: Uint8Array;
+  readonly config?: Partial<TunnelConfig>;
+  readonly parts?: NonNullable<EndpointOptions['parts']>;
+  readonly admit?: EndpointOptions['admit'];
+  readonly listener: SimNodeListener;
+}

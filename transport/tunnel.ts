@@ -1,0 +1,976 @@
+import { assertNever } from '../base/assert.ts';
+import { BoundedQueue } from '../base/bounded.ts';
+import { compare, equal, toHex } from '../base/bytes.ts';
+import { randomBelow } from '../base/rng.ts';
+import type { Instant } from '../base/time.ts';
+import { after, earliest, NEVER } from '../base/time.ts';
+import { Timers } from '../base/timers.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import { AEAD_TAG_BYTES } from '../crypto/backend.ts';
+import { CLOSE_CODES, type CloseCode } from '../wire/close-codes.ts';
+import { isDecodeError } from '../wire/decode-error.ts';
+import type { AckFrame, CloseFrame, DatagramFrame, Frame } from '../wire/frames.ts';
+import { decodeFrames, encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
+import type { CookiePacket, DataPacket, InnerInitiation, InnerResponse } from '../wire/packet.ts';
+import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodeInnerHandshake, MAC_BYTES } from '../wire/packet.ts';
+import { ByteWriter } from '../wire/writer.ts';
+import { AckState } from './ack-state.ts';
+import { Attempt, HeldCookie } from './attempt.ts';
+import type { TunnelConfig } from './constants.ts';
+import {
+  BASE_MTU,
+  CLOSING_PTO,
+  CONTROL_FRAMES_QUEUED_MAX,
+  DATAGRAMS_QUEUED_MAX,
+  DIRECTED_QUEUED_MAX,
+  KEEPALIVE_MIN,
+  KEEPALIVE_SPREAD,
+  PATHS_MAX,
+  PROBE_INTERVAL_MAX,
+  PROBES_BEFORE_HANDSHAKE,
+  SEGMENTS_MAX,
+} from './constants.ts';
+import type { DropReason } from './drops.ts';
+import type { DownReason, ReceivedDatagram, TunnelEvent } from './events.ts';
+import type { Established, HandshakeContext, KnownRecord, PeerKeys } from './handshake.ts';
+import { InitiatorHandshake, ResponderHandshake } from './handshake.ts';
+import type { Path } from './path.ts';
+import { PathTable } from './path.ts';
+import type { ReplayWindow } from './replay-window.ts';
+import type { Route } from './route.ts';
+import { SentPackets } from './sent-packets.ts';
+import { Session } from './session.ts';
+import { SessionSet } from './session-set.ts';
+import type { Transmit } from './transmit.ts';
+
+/**
+ * One tunnel: everything two nodes share while their pair of incarnations lasts (PROTOCOL.md §6).
+ *
+ * Life: `connecting` while only an initiation is out; `open` from the first session on; `closing` after our own CLOSE, to
+ * answer what is still under way; `closed` when the endpoint may forget it. A peer that shows another incarnation is not this
+ * tunnel's affair: the endpoint makes a new one.
+ *
+ * Invariants: a packet number is used once, whatever the session. Nothing is changed by a packet that did not open. What is
+ * queued is bounded. Nothing goes by a path that has not proved itself, beyond three times what came from it.
+ *
+ * It never: opens a socket, reads a clock, or decides whom to trust.
+ */
+export class Tunnel {
+  readonly peer: PeerKeys;
+  /** Hex of the peer's identity key: what the outside calls this tunnel by. */
+  readonly key: string;
+  readonly localIncarnation: Uint8Array;
+  readonly #node: TunnelNode;
+  readonly #isLower: boolean;
+  #remoteIncarnation: Uint8Array | undefined;
+  #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
+  #known: KnownRecord | undefined;
+
+  readonly #sessions: SessionSet;
+  /** Numbers every session of this tunnel, so that crossing handshakes are ordered alike on both sides. */
+  #lastGeneration = 0;
+  /** Our initiation from outside, and our rekey inside; the peer's rekey that we answered last. */
+  #attempt: Attempt | undefined;
+  #rekey: Attempt | undefined;
+  #answered: { readonly initiation: Uint8Array; readonly response: Uint8Array } | undefined;
+  readonly #cookies: Map<string, HeldCookie> = new Map();
+  #cookieRepeats = 0;
+  readonly #rekeyBucket: TokenBucket;
+
+  /** Where `connect` said the peer may be; paths are where it was heard. */
+  #routes: readonly Route[] = [];
+  readonly #paths: PathTable = new PathTable();
+  /** By which path the highest packet came that was not only about paths (RFC 9000 §9.3). */
+  #highestFrom: Path | undefined;
+  #highestNumber = -1;
+
+  #nextPacketNumber = 0;
+  readonly #replay: ReplayWindow;
+  readonly #acks: AckState = new AckState();
+  readonly #sent: SentPackets = new SentPackets();
+  #largestAcked = -1;
+  #lastAskingNumber = -1;
+  /** Since when an answer is due, `undefined` while none is. */
+  #dueSince: Instant | undefined;
+  #heardAt: Instant;
+  #activeAt: Instant;
+  #usedAt: Instant;
+  #probeCount = 0;
+  #firstProbeAt: Instant | undefined;
+
+  readonly #initiationRoutes: BoundedQueue<Route> = new BoundedQueue(2 * PATHS_MAX);
+  readonly #directed: BoundedQueue<DirectedPacket> = new BoundedQueue(DIRECTED_QUEUED_MAX);
+  readonly #control: BoundedQueue<Frame> = new BoundedQueue(CONTROL_FRAMES_QUEUED_MAX);
+  readonly #datagrams: BoundedQueue<DatagramFrame> = new BoundedQueue(DATAGRAMS_QUEUED_MAX);
+  #datagramsDropped = 0;
+  #closeFrame: CloseFrame | undefined;
+  #closeIsDue = false;
+  #keepaliveInterval: number;
+  readonly #timers: Timers<TimerName> = new Timers(TIMER_NAMES);
+
+  constructor(options: TunnelOptions, now: Instant) {
+    this.#node = options.node;
+    this.peer = options.peer;
+    this.key = toHex(options.peer.identityKey);
+    this.localIncarnation = options.localIncarnation;
+    this.#remoteIncarnation = options.remoteIncarnation;
+    this.#isLower = compare(options.node.identity.signing.publicKey, options.peer.identityKey) < 0;
+    this.#sessions = new SessionSet((session) => {
+      this.#node.releaseId(session.localId);
+      session.wipe();
+    });
+    this.#replay = options.node.createReplayWindow();
+    this.#rekeyBucket = new TokenBucket(options.node.config.rekeysPerSecond, options.node.config.rekeysPerSecond, now);
+    this.#heardAt = now;
+    this.#activeAt = now;
+    this.#usedAt = now;
+    this.#keepaliveInterval = KEEPALIVE_MIN;
+  }
+
+  // Questions.
+
+  get state(): 'connecting' | 'open' | 'closing' | 'closed' {
+    return this.#state;
+  }
+
+  /** Another handshake from outside must show a cookie. */
+  get isLive(): boolean {
+    return this.#sessions.sending !== undefined && this.#state !== 'closed';
+  }
+
+  get known(): KnownRecord | undefined {
+    return this.#known;
+  }
+
+  get activeRoute(): Route | undefined {
+    return this.#paths.active?.route;
+  }
+
+  /** When an application last used it. */
+  get usedAt(): Instant {
+    return this.#usedAt;
+  }
+
+  /** Where the peer may be found again, should this tunnel have to be made anew. */
+  get allRoutes(): readonly Route[] {
+    const routes = new Map<string, Route>();
+    for (const route of this.#routes) routes.set(route.key, route);
+    for (const path of this.#paths.all) routes.set(path.route.key, path.route);
+    return [...routes.values()].slice(0, PATHS_MAX);
+  }
+
+  /** Whether a handshake that showed this incarnation of the peer continues this tunnel. */
+  isWith(remoteIncarnation: Uint8Array): boolean {
+    return this.#remoteIncarnation === undefined || equal(this.#remoteIncarnation, remoteIncarnation);
+  }
+
+  accepts(packetNumber: number): boolean {
+    return this.#replay.check(packetNumber);
+  }
+
+  nextTimeout(): Instant {
+    if (this.#state === 'closed') return NEVER;
+    let next = earliest(this.#timers.next(), this.#sessions.nextExpiry(this.#probeTimeout, this.#heardAt));
+    if (this.#state === 'open') {
+      next = earliest(next, this.#acks.deadline);
+      next = earliest(next, this.#paths.nextChallengeDue());
+    }
+    return next;
+  }
+
+  // What the owner asks for.
+
+  connect(routes: readonly Route[], now: Instant): void {
+    this.#routes = routes.slice(0, PATHS_MAX);
+    if (this.#state !== 'connecting') return;
+    if (this.#dueSince === undefined) {
+      this.#dueSince = now;
+      this.#timers.set('peer', after(now, this.#node.config.peerTimeout));
+    }
+    if (this.#attempt === undefined) this.#startAttempt(now);
+    else this.#attempt.sendNow(now);
+    this.#timers.set('attempt', now);
+  }
+
+  sendDatagram(sourcePort: number, destinationPort: number, data: Uint8Array, now: Instant): SendResult {
+    if (this.#state !== 'connecting' && this.#state !== 'open') return 'closed';
+    const frame: DatagramFrame = { kind: 'datagram', sourcePort, destinationPort, data };
+    if (frameLength(frame) > BASE_MTU - DATA_OVERHEAD_BYTES) return 'too-large';
+    this.#usedAt = now;
+    if (this.#datagrams.push(frame) !== undefined) this.#datagramsDropped += 1;
+    return 'queued';
+  }
+
+  /** Our own CLOSE. The reason goes to the peer; it says nothing that the peer may not know. */
+  close(code: CloseCode, reason: string, now: Instant): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    if (this.#state === 'connecting' || this.#sessions.sending === undefined) {
+      this.end({ kind: 'closed', code });
+      return;
+    }
+    this.#state = 'closing';
+    this.#closeFrame = { kind: 'close', code: CLOSE_CODES[code], reason };
+    this.#closeIsDue = true;
+    this.#stopEverything();
+    this.#abandonAttempts();
+    this.#timers.set('close', after(now, CLOSING_PTO * this.#probeTimeout));
+    this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason: { kind: 'closed', code } });
+  }
+
+  /** Forgets everything without a word to the peer. */
+  end(reason: DownReason | undefined): void {
+    if (this.#state === 'closed') return;
+    const wasClosing = this.#state === 'closing';
+    this.#state = 'closed';
+    this.#stopEverything();
+    this.#abandonAttempts();
+    this.#sessions.clear();
+    if (reason !== undefined && !wasClosing) this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason });
+  }
+
+  rememberRoutes(routes: readonly Route[]): void {
+    this.#routes = routes.slice(0, PATHS_MAX);
+  }
+
+  /** Everything but counters, for tests that must see that nothing changed. */
+  inspect(): TunnelState {
+    return {
+      peer: this.key,
+      state: this.#state,
+      nextPacketNumber: this.#nextPacketNumber,
+      highestReceived: this.#acks.highest,
+      active: this.#paths.active?.route.key,
+      paths: this.#paths.all.map((path) => ({
+        route: path.route.key,
+        isValidated: path.isValidated,
+        isChallenged: path.isChallenged,
+        bytesReceived: path.bytesReceived,
+        bytesSent: path.bytesSent,
+      })),
+      sessions: this.#sessions.all.map((session) => ({
+        localId: session.localId,
+        remoteId: session.remoteId,
+        generation: session.generation,
+        initiatedLocally: session.initiatedLocally,
+        isConfirmed: session.isConfirmed,
+        isReplaced: session.replacedAt !== undefined,
+        isSending: session === this.#sessions.sending,
+      })),
+      isAttempting: this.#attempt !== undefined,
+      isRekeying: this.#rekey !== undefined,
+      queued: this.#control.length + this.#datagrams.length + this.#directed.length,
+      windowSize: this.#replay.size,
+    };
+  }
+
+  // What comes from the network.
+
+  handlePacket(packet: DataPacket, route: Route, now: Instant): DropReason | undefined {
+    const session = this.#sessions.all.find((candidate) => candidate.localId === packet.receiverSession);
+    if (session === undefined) return 'unexpected';
+    if (!this.#replay.check(packet.packetNumber)) return 'replayed';
+    const length = packet.header.length + packet.sealed.length;
+    const plaintext = session.open(packet, now);
+    if (plaintext === undefined) return 'not-authentic';
+    this.handleOpened({ session, packetNumber: packet.packetNumber, plaintext, length }, route, now);
+    return undefined;
+  }
+
+  /** A packet that opened: from here on the peer is who speaks, and still may say anything. */
+  handleOpened(packet: OpenedPacket, route: Route, now: Instant): void {
+    const { session, packetNumber, plaintext, length } = packet;
+    this.#replay.commit(packetNumber, now);
+    this.#heardAt = now;
+    this.#activeAt = now;
+    this.#firstProbeAt = undefined;
+    if (!session.isConfirmed) this.#confirm(session, now);
+    if (this.#state === 'closing') {
+      // RFC 9000 §10.2.1: whatever the peer still says is answered with CLOSE; nothing else is.
+      this.#closeIsDue = true;
+      return;
+    }
+    const path = this.#paths.getOrAdd(route);
+    if (path !== undefined) path.bytesReceived += length;
+    const frames = decodeFrames(plaintext);
+    if (isDecodeError(frames)) {
+      this.close('FRAME_ENCODING', frames.reason, now);
+      return;
+    }
+    let asksForAck = false;
+    let urgent = false;
+    let onlyAboutPaths = true;
+    for (const frame of frames) {
+      asksForAck ||= isAckEliciting(frame);
+      urgent ||= isAckEliciting(frame) && frame.kind !== 'datagram';
+      onlyAboutPaths &&= PATH_FRAMES.has(frame.kind);
+      this.#handleFrame(frame, path, session, now);
+      if (this.#state !== 'open') return;
+    }
+    this.#acks.received(packetNumber, asksForAck, urgent, now);
+    if (packetNumber > this.#highestNumber) {
+      this.#highestNumber = packetNumber;
+      if (!onlyAboutPaths) this.#highestFrom = path;
+    }
+    this.#followPeer(path, now);
+    this.#considerRekey(session, now);
+  }
+
+  /** A response to an initiation of ours that has been completed and found to continue this tunnel. */
+  handleEstablished(attempt: Attempt, established: Established, route: Route, now: Instant): void {
+    const rtt = attempt.roundTrip(now);
+    attempt.handshake.wipe();
+    if (attempt === this.#attempt) {
+      this.#attempt = undefined;
+      this.#timers.stop('attempt');
+    }
+    const session = new Session(
+      {
+        localId: attempt.localId,
+        remoteId: established.remoteId,
+        generation: established.generation,
+        initiatedLocally: true,
+        initiatedByLower: this.#isLower,
+        sealing: established.sealing,
+        opening: established.opening,
+      },
+      now,
+    );
+    this.adopt(session, established.incarnation, established.known, route, now);
+    const path = this.#paths.get(route);
+    if (path !== undefined) {
+      if (rtt !== undefined) path.rtt.sample(rtt, 0);
+      this.#activate(path);
+    }
+    this.#heardAt = now;
+    this.#askToConfirm(session, now);
+  }
+
+  /** Takes a session in: one we initiated, or one whose first packet has just opened. The handshake has proved its route. */
+  adopt(session: Session, incarnation: Uint8Array, known: KnownRecord, route: Route, now: Instant): void {
+    this.#remoteIncarnation = incarnation;
+    this.#lastGeneration = Math.max(this.#lastGeneration, session.generation);
+    this.#sessions.add(session, now);
+    const path = this.#paths.getOrAdd(route);
+    path?.validate(now);
+    if (this.#paths.active === undefined && path !== undefined) this.#paths.activate(path);
+    this.#learn(known);
+    if (this.#state !== 'connecting') return;
+    this.#state = 'open';
+    this.#usedAt = now;
+    if (this.#lastAskingNumber < 0) this.#dueSince = undefined;
+    this.#timers.stop('peer');
+    this.#scheduleKeepalive(now);
+    this.#node.emit({ kind: 'tunnel-up', peer: this.key, record: known.record, route });
+  }
+
+  /** The attempt that a response or a cookie with this session id belongs to. */
+  attemptFor(localId: number): Attempt | undefined {
+    return this.#attempt?.localId === localId ? this.#attempt : undefined;
+  }
+
+  handleCookie(attempt: Attempt, packet: CookiePacket, route: Route, now: Instant): DropReason | undefined {
+    const { crypto } = this.#node;
+    const cookie = HeldCookie.from(crypto, this.peer.staticKey, packet, attempt.handshake.message, now);
+    if (cookie === undefined) return 'not-authentic';
+    if (!this.#cookies.has(route.key) && this.#cookies.size >= PATHS_MAX) this.#cookies.clear();
+    this.#cookies.set(route.key, cookie);
+    // At once, but not for ever: a responder that keeps asking gets the ordinary retries.
+    if (this.#cookieRepeats++ < COOKIE_REPEATS_MAX) this.#initiationRoutes.push(route);
+    return undefined;
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#sessions.expire(this.#probeTimeout, this.#heardAt, now);
+    for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
+      switch (due) {
+        case 'attempt':
+          this.#repeatAttempt(now);
+          break;
+        case 'rekey':
+          this.#repeatRekey(now);
+          break;
+        case 'confirm':
+          this.#repeatConfirm(now);
+          break;
+        case 'probe':
+          this.#probe(now);
+          break;
+        case 'keepalive':
+          this.#keepalive(now);
+          break;
+        case 'peer':
+          this.#checkPeer(now);
+          break;
+        case 'close':
+          this.end(undefined);
+          break;
+        default:
+          assertNever(due);
+      }
+      if (this.#state === 'closed') return;
+    }
+  }
+
+  /** Writes what is to be sent next to the start of `buffer` (64 KiB): one batch for one route, or nothing. */
+  pollTransmit(buffer: Uint8Array, now: Instant): Transmit | undefined {
+    if (this.#state === 'closed') return undefined;
+    if (this.#state === 'closing') return this.#writeClose(buffer, now);
+    const initiation = this.#writeInitiation(buffer, now);
+    if (initiation !== undefined) return initiation;
+    if (this.#state !== 'open') return undefined;
+    this.#challengePaths(now);
+    for (let next = this.#directed.shift(); next !== undefined; next = this.#directed.shift()) {
+      const transmit = this.#writeDirected(buffer, next, now);
+      if (transmit !== undefined) return transmit;
+    }
+    return this.#writeBatch(buffer, now);
+  }
+
+  // Frames.
+
+  #handleFrame(frame: Frame, path: Path | undefined, session: Session, now: Instant): void {
+    switch (frame.kind) {
+      case 'padding':
+      case 'ping':
+      case 'optional':
+        return;
+      case 'ack':
+        this.#handleAck(frame, now);
+        return;
+      case 'datagram':
+        session.carriedTraffic = true;
+        this.#usedAt = now;
+        this.#node.deliver({
+          peer: this.key,
+          sourcePort: frame.sourcePort,
+          destinationPort: frame.destinationPort,
+          data: frame.data.slice(),
+        });
+        return;
+      case 'path-challenge':
+        // RFC 9000 §8.2.2: answered by the path it came by.
+        if (path !== undefined) {
+          this.#direct({
+            path,
+            session: undefined,
+            frame: { kind: 'path-response', token: frame.token.slice() },
+            pad: false,
+          });
+        }
+        return;
+      case 'path-response':
+        if (path?.isAnsweredBy(frame.token)) path.validate(now);
+        return;
+      case 'handshake':
+        this.#handleInner(frame.message, now);
+        return;
+      case 'close':
+        this.end({ kind: 'closed-by-peer', code: frame.code, text: frame.reason });
+        return;
+      case 'stream-open':
+      case 'stream-data':
+      case 'stream-reset':
+      case 'stream-stop':
+        // No credit to open a stream was ever given.
+        this.close('STREAM_LIMIT', '', now);
+        return;
+      case 'max-data':
+      case 'max-stream-data':
+      case 'max-streams':
+      case 'candidates':
+      case 'observed-address':
+        // Permission and advice: legal to ignore.
+        return;
+      default:
+        assertNever(frame);
+    }
+  }
+
+  #handleAck(ack: AckFrame, now: Instant): void {
+    const largest = ack.ranges[0]!.largest;
+    if (largest >= this.#nextPacketNumber) {
+      // RFC 9000 §13.1: an acknowledgement of what was never sent.
+      this.close('PROTOCOL_VIOLATION', 'ACK of a packet never sent', now);
+      return;
+    }
+    if (largest <= this.#largestAcked) return;
+    this.#largestAcked = largest;
+    this.#probeCount = 0;
+    const sent = this.#sent.find(largest);
+    if (sent !== undefined) sent.path.rtt.sample(now - sent.at, ack.delayUs);
+    if (largest >= this.#lastAskingNumber) {
+      this.#dueSince = undefined;
+      this.#timers.stop('probe');
+      this.#timers.stop('peer');
+    } else {
+      this.#dueSince = now;
+      this.#scheduleProbe(now);
+    }
+  }
+
+  // Sessions.
+
+  #confirm(session: Session, now: Instant): void {
+    this.#sessions.confirm(session, now);
+    // A late answer is still taken; there is no need to ask again.
+    this.#attempt?.stopSending();
+    this.#timers.stop('attempt');
+    if (this.#sessions.sending === session && session.generation > 1) {
+      this.#node.emit({ kind: 'rekeyed', peer: this.key, generation: session.generation });
+    }
+  }
+
+  #startAttempt(now: Instant): void {
+    this.#abandon(this.#attempt);
+    this.#attempt = this.#initiate('packet', now);
+    this.#cookieRepeats = 0;
+    this.#timers.set('attempt', now);
+  }
+
+  #initiate(form: 'packet' | 'frame', now: Instant): Attempt {
+    this.#lastGeneration += 1;
+    const handshake = new InitiatorHandshake(this.#node, {
+      peer: this.peer,
+      form,
+      localId: this.#node.claimId(this),
+      incarnation: this.localIncarnation,
+      generation: this.#lastGeneration,
+    });
+    return new Attempt(handshake, now);
+  }
+
+  #abandon(attempt: Attempt | undefined): void {
+    if (attempt === undefined) return;
+    this.#node.releaseId(attempt.localId);
+    attempt.handshake.wipe();
+  }
+
+  #abandonAttempts(): void {
+    this.#abandon(this.#attempt);
+    this.#abandon(this.#rekey);
+    this.#attempt = undefined;
+    this.#rekey = undefined;
+  }
+
+  #repeatAttempt(now: Instant): void {
+    if (this.#attempt === undefined) return;
+    if (this.#attempt.isOver(now)) this.#startAttempt(now);
+    for (const route of this.allRoutes) this.#initiationRoutes.push(route);
+    this.#attempt.noteSent(this.#jitter(), now);
+    this.#timers.set('attempt', this.#attempt.nextSend);
+  }
+
+  #considerRekey(session: Session, now: Instant): void {
+    if (this.#rekey !== undefined || session !== this.#sessions.sending) return;
+    if (this.#sessions.all[0] !== session) return;
+    const { config } = this.#node;
+    // The initiator first: if both always began at the same packet, every rekey would cross another.
+    const share = session.initiatedLocally ? 1 : 9 / 8;
+    const isDue =
+      Math.max(session.sealedPackets, session.openedPackets) >= config.rekeyAfterPackets * share ||
+      Math.max(session.sealedBytes, session.openedBytes) >= config.rekeyAfterBytes * share ||
+      (session.carriedTraffic && now - session.createdAt >= config.rekeyAfterTime * share);
+    if (!isDue) return;
+    this.#rekey = this.#initiate('frame', now);
+    this.#repeatRekey(now);
+  }
+
+  #repeatRekey(now: Instant): void {
+    if (this.#rekey === undefined) return;
+    if (this.#rekey.isOver(now)) {
+      this.#abandon(this.#rekey);
+      this.#rekey = this.#initiate('frame', now);
+    }
+    this.#control.push({ kind: 'handshake', message: this.#rekey.handshake.message });
+    // Inside a tunnel the round trip is known, so a lost frame need not wait for the ladder of strangers.
+    this.#timers.set('rekey', after(now, this.#backoff(this.#rekey.sends)));
+    this.#rekey.noteSent(this.#jitter(), now);
+  }
+
+  #handleInner(bytes: Uint8Array, now: Instant): void {
+    const message = decodeInnerHandshake(bytes);
+    if (isDecodeError(message)) {
+      this.close('FRAME_ENCODING', message.reason, now);
+      return;
+    }
+    const refusal =
+      message.kind === 'inner-initiation' ? this.#answerRekey(message, bytes, now) : this.#completeRekey(message, now);
+    if (refusal !== undefined) this.#node.drop(refusal);
+  }
+
+  #answerRekey(message: InnerInitiation, bytes: Uint8Array, now: Instant): DropReason | undefined {
+    if (this.#answered !== undefined && equal(this.#answered.initiation, bytes)) {
+      this.#control.push({ kind: 'handshake', message: this.#answered.response });
+      return undefined;
+    }
+    // Both at once: the initiation from the lower identity key is answered, the other given up.
+    if (this.#rekey !== undefined && this.#isLower) return 'unexpected';
+    if (!this.#rekeyBucket.take(now)) return 'rate-limited';
+    const handshake = ResponderHandshake.identify(this.#node, message);
+    if (handshake.kind === 'refused') return handshake.reason;
+    if (!equal(handshake.staticKey, this.peer.staticKey)) return 'wrong-peer';
+    const request = handshake.readRequest(this.#known);
+    if (request.kind === 'refused') return request.reason;
+    const continues = this.#remoteIncarnation !== undefined && equal(request.incarnation, this.#remoteIncarnation);
+    if (!continues || request.generation <= this.#sessions.highestGeneration) return 'unexpected';
+    if (!equal(request.known.record.identityKey, this.peer.identityKey)) return 'wrong-peer';
+    if (this.#rekey !== undefined) {
+      this.#abandon(this.#rekey);
+      this.#rekey = undefined;
+      this.#timers.stop('rekey');
+    }
+    const localId = this.#node.claimId(this);
+    const answer = handshake.respond({ form: 'frame', localId, incarnation: this.localIncarnation });
+    if (answer === undefined) {
+      this.#node.releaseId(localId);
+      return 'not-authentic';
+    }
+    this.#lastGeneration = Math.max(this.#lastGeneration, request.generation);
+    this.#sessions.add(
+      new Session(
+        {
+          localId,
+          remoteId: message.senderSession,
+          generation: request.generation,
+          initiatedLocally: false,
+          initiatedByLower: !this.#isLower,
+          sealing: answer.sealing,
+          opening: answer.opening,
+        },
+        now,
+      ),
+      now,
+    );
+    this.#learn(request.known);
+    this.#answered = { initiation: bytes.slice(), response: answer.message };
+    this.#control.push({ kind: 'handshake', message: answer.message });
+    return undefined;
+  }
+
+  #completeRekey(message: InnerResponse, now: Instant): DropReason | undefined {
+    const attempt = this.#rekey;
+    if (attempt === undefined || attempt.localId !== message.receiverSession) return 'unexpected';
+    const established = attempt.handshake.complete(message, this.#known);
+    if (established.kind === 'refused') return established.reason;
+    if (this.#remoteIncarnation === undefined || !equal(established.incarnation, this.#remoteIncarnation)) {
+      return 'unexpected';
+    }
+    this.#rekey = undefined;
+    this.#timers.stop('rekey');
+    const route = this.#paths.active?.route;
+    if (route === undefined) return 'unexpected';
+    this.handleEstablished(attempt, established, route, now);
+    return undefined;
+  }
+
+  /** A fresh session of ours is probed until the peer has been heard in it; only then does traffic move to it. */
+  #askToConfirm(session: Session, now: Instant): void {
+    const path = this.#paths.active;
+    if (path === undefined || session.replacedAt !== undefined) return;
+    this.#direct({ path, session, frame: { kind: 'ping' }, pad: false });
+    this.#timers.set('confirm', after(now, this.#backoff(0)));
+  }
+
+  #repeatConfirm(now: Instant): void {
+    const session = this.#sessions.all.find((candidate) => candidate.initiatedLocally && !candidate.isConfirmed);
+    if (session !== undefined) this.#askToConfirm(session, now);
+  }
+
+  #learn(known: KnownRecord): void {
+    if (this.#known !== undefined && equal(this.#known.bytes, known.bytes)) return;
+    if (this.#known !== undefined && known.record.sequence <= this.#known.record.sequence) return;
+    this.#known = known;
+    this.#node.emit({ kind: 'record', peer: this.key, record: known.record, bytes: known.bytes });
+  }
+
+  // Paths.
+
+  #followPeer(path: Path | undefined, now: Instant): void {
+    if (path === undefined || path === this.#paths.active) return;
+    if (!path.wasValidatedLately(now)) path.startChallenge(this.#node.rng, now);
+    // RFC 9000 §9.3: only the newest packet moves us, and only to where the peer has shown that it receives.
+    else if (this.#highestFrom === path) this.#activate(path);
+  }
+
+  #activate(path: Path): void {
+    if (path === this.#paths.active) return;
+    const isFirst = this.#paths.active === undefined;
+    this.#paths.activate(path);
+    if (!isFirst) this.#node.emit({ kind: 'path-changed', peer: this.key, route: path.route });
+  }
+
+  #challengePaths(now: Instant): void {
+    if (this.#paths.nextChallengeDue() > now) return;
+    for (const path of this.#paths.all) {
+      if (path.challengeDue > now) continue;
+      const token = path.takeChallenge(now);
+      if (token !== undefined)
+        this.#direct({ path, session: undefined, frame: { kind: 'path-challenge', token }, pad: true });
+      else if (!path.isValidated) this.#paths.remove(path);
+    }
+  }
+
+  // Liveness.
+
+  get #probeTimeout(): number {
+    return this.#paths.active?.rtt.probeTimeout ?? PROBE_INTERVAL_MAX;
+  }
+
+  /** Counted from the first packet that waits, or the last probe: what is sent meanwhile must not put the question off. */
+  #scheduleProbe(now: Instant): void {
+    this.#timers.set('probe', after(now, this.#backoff(this.#probeCount)));
+  }
+
+  #backoff(count: number): number {
+    return Math.min(this.#probeTimeout * 2 ** Math.min(count, 10), PROBE_INTERVAL_MAX);
+  }
+
+  #probe(now: Instant): void {
+    if (this.#dueSince === undefined) return;
+    this.#probeCount += 1;
+    this.#firstProbeAt ??= now;
+    this.#control.push({ kind: 'ping' });
+    this.#scheduleProbe(now);
+    if (this.#probeCount < PROBES_BEFORE_HANDSHAKE || this.#heardAt >= this.#firstProbeAt) return;
+    // The peer may have lost its state, or its address: ask from outside, and look whether another path is alive.
+    if (this.#attempt === undefined || this.#attempt.nextSend === NEVER) this.#startAttempt(now);
+    for (const path of this.#paths.all) if (path !== this.#paths.active) path.startChallenge(this.#node.rng, now);
+  }
+
+  #checkPeer(now: Instant): void {
+    if (this.#dueSince === undefined) return;
+    const since = Math.max(this.#dueSince, this.#heardAt) as Instant;
+    const deadline = after(this.#state === 'connecting' ? this.#dueSince : since, this.#node.config.peerTimeout);
+    if (deadline <= now) this.end({ kind: 'peer-timeout' });
+    else this.#timers.set('peer', deadline);
+  }
+
+  #scheduleKeepalive(now: Instant): void {
+    this.#keepaliveInterval = KEEPALIVE_MIN + randomBelow(this.#node.rng, KEEPALIVE_SPREAD);
+    this.#timers.set('keepalive', after(now, this.#keepaliveInterval));
+  }
+
+  #keepalive(now: Instant): void {
+    if (this.#state !== 'open') return;
+    // Armed once, looked at when it rings: traffic does not touch it.
+    const due = after(this.#activeAt, this.#keepaliveInterval);
+    if (due > now) {
+      this.#timers.set('keepalive', due);
+      return;
+    }
+    this.#control.push({ kind: 'ping' });
+    this.#scheduleKeepalive(now);
+  }
+
+  // Sending.
+
+  #direct(packet: DirectedPacket): void {
+    this.#directed.push(packet);
+  }
+
+  #writeInitiation(buffer: Uint8Array, now: Instant): Transmit | undefined {
+    const route = this.#initiationRoutes.shift();
+    if (route === undefined || this.#attempt === undefined) return undefined;
+    const { message } = this.#attempt.handshake;
+    this.#cookies.get(route.key)?.sign(this.#node.crypto, message, now);
+    buffer.set(message);
+    // What one source's cookie signed is of no use to the next.
+    message.fill(0, message.length - MAC_BYTES);
+    return { route, length: message.length, segmentSize: message.length };
+  }
+
+  #writeDirected(buffer: Uint8Array, packet: DirectedPacket, now: Instant): Transmit | undefined {
+    const { path, frame, pad } = packet;
+    const session = packet.session ?? this.#sessions.sending;
+    if (session === undefined || !this.#sessions.all.includes(session)) return undefined;
+    const limit = Math.min(path.mtu, path.allowance);
+    const needed = DATA_OVERHEAD_BYTES + frameLength(frame);
+    if (limit < needed) return undefined;
+    const writer = this.#body(buffer, 0, pad ? limit : needed);
+    encodeFrame(writer, frame);
+    // RFC 9000 §8.2.1: a challenge fills the packet, so that its answer also shows what the path carries.
+    if (pad) writer.zeros(writer.remaining);
+    const length = this.#seal(buffer, 0, writer, session);
+    if (length === 0) return undefined;
+    this.#noteSent(path, isAckEliciting(frame), length, now);
+    return { route: path.route, length, segmentSize: length };
+  }
+
+  #writeBatch(buffer: Uint8Array, now: Instant): Transmit | undefined {
+    const session = this.#sessions.sending;
+    const path = this.#paths.active;
+    if (session === undefined || path === undefined) return undefined;
+    let length = 0;
+    let segmentSize = path.mtu;
+    for (let segments = 0; segments < SEGMENTS_MAX; segments++) {
+      const limit = Math.min(segmentSize, path.allowance);
+      if (buffer.length - length < limit) break;
+      const written = this.#writePacket(buffer, length, limit, session, path, now);
+      if (written === 0) break;
+      if (segments === 0) segmentSize = written;
+      length += written;
+      if (written < segmentSize) break;
+    }
+    if (length === 0) return undefined;
+    this.#considerRekey(session, now);
+    return { route: path.route, length, segmentSize };
+  }
+
+  /** One packet of at most `limit` bytes from what waits; 0 where nothing does, or nothing fits. */
+  #writePacket(buffer: Uint8Array, start: number, limit: number, session: Session, path: Path, now: Instant): number {
+    const writer = this.#body(buffer, start, limit);
+    const from = writer.offset;
+    const hasMore = this.#control.length > 0 || this.#datagrams.length > 0;
+    if (this.#acks.deadline <= now || (hasMore && this.#acks.isOwed)) {
+      const ack = this.#acks.frame(now);
+      if (frameLength(ack) <= writer.remaining) {
+        encodeFrame(writer, ack);
+        this.#acks.sent();
+      }
+    }
+    const afterAck = writer.offset;
+    writeWaiting(writer, this.#control);
+    const afterControl = writer.offset;
+    writeWaiting(writer, this.#datagrams);
+    if (writer.offset === from) return 0;
+    if (writer.offset > afterControl) session.carriedTraffic = true;
+    const asksForAck = writer.offset > afterAck;
+    const length = this.#seal(buffer, start, writer, session);
+    if (length > 0) this.#noteSent(path, asksForAck, length, now);
+    return length;
+  }
+
+  #writeClose(buffer: Uint8Array, now: Instant): Transmit | undefined {
+    const session = this.#sessions.sending;
+    const path = this.#paths.active;
+    if (!this.#closeIsDue || this.#closeFrame === undefined || session === undefined || path === undefined)
+      return undefined;
+    this.#closeIsDue = false;
+    const writer = this.#body(buffer, 0, path.mtu);
+    encodeFrame(writer, this.#closeFrame);
+    const length = this.#seal(buffer, 0, writer, session);
+    if (length === 0) return undefined;
+    this.#noteSent(path, false, length, now);
+    return { route: path.route, length, segmentSize: length };
+  }
+
+  #body(buffer: Uint8Array, start: number, limit: number): ByteWriter {
+    return new ByteWriter(buffer, start + DATA_HEADER_BYTES, start + limit - AEAD_TAG_BYTES);
+  }
+
+  /** Seals what the writer wrote; 0 where this session's key may not seal any more, which ends the tunnel. */
+  #seal(buffer: Uint8Array, start: number, writer: ByteWriter, session: Session): number {
+    if (session.sealedPackets >= this.#node.config.sealedPacketsMax) {
+      this.end({ kind: 'closed', code: 'KEY_LIMIT' });
+      return 0;
+    }
+    const bodyLength = writer.offset - (start + DATA_HEADER_BYTES);
+    return session.seal(buffer, start, bodyLength, this.#nextPacketNumber++);
+  }
+
+  #noteSent(path: Path, asksForAck: boolean, length: number, now: Instant): void {
+    path.bytesSent += length;
+    this.#activeAt = now;
+    if (!asksForAck) return;
+    const packetNumber = this.#nextPacketNumber - 1;
+    this.#sent.record({ packetNumber, at: now, path });
+    this.#lastAskingNumber = packetNumber;
+    if (this.#dueSince !== undefined) return;
+    this.#dueSince = now;
+    this.#timers.set('peer', after(now, this.#node.config.peerTimeout));
+    this.#scheduleProbe(now);
+  }
+
+  #stopEverything(): void {
+    for (const name of TIMER_NAMES) this.#timers.stop(name);
+    this.#initiationRoutes.clear();
+    this.#directed.clear();
+    this.#control.clear();
+    this.#datagrams.clear();
+  }
+
+  #jitter(): number {
+    return randomBelow(this.#node.rng, 1_000) / 1_000;
+  }
+}
+
+/** What all tunnels of a node share. */
+export interface TunnelNode extends HandshakeContext {
+  readonly config: TunnelConfig;
+  createReplayWindow(): ReplayWindow;
+  /** A session id that no other session here has; packets that carry it are this tunnel's. */
+  claimId(tunnel: Tunnel): number;
+  releaseId(id: number): void;
+  emit(event: TunnelEvent): void;
+  deliver(datagram: ReceivedDatagram): void;
+  drop(reason: DropReason): void;
+}
+
+export interface TunnelOptions {
+  readonly node: TunnelNode;
+  readonly peer: PeerKeys;
+  readonly localIncarnation: Uint8Array;
+  readonly remoteIncarnation: Uint8Array | undefined;
+}
+
+export interface OpenedPacket {
+  readonly session: Session;
+  readonly packetNumber: number;
+  readonly plaintext: Uint8Array;
+  /** Of the whole packet. */
+  readonly length: number;
+}
+
+export interface TunnelState {
+  readonly peer: string;
+  readonly state: string;
+  readonly nextPacketNumber: number;
+  readonly highestReceived: number;
+  readonly active: string | undefined;
+  readonly paths: readonly {
+    readonly route: string;
+    readonly isValidated: boolean;
+    readonly isChallenged: boolean;
+    readonly bytesReceived: number;
+    readonly bytesSent: number;
+  }[];
+  readonly sessions: readonly {
+    readonly localId: number;
+    readonly remoteId: number;
+    readonly generation: number;
+    readonly initiatedLocally: boolean;
+    readonly isConfirmed: boolean;
+    readonly isReplaced: boolean;
+    readonly isSending: boolean;
+  }[];
+  readonly isAttempting: boolean;
+  readonly isRekeying: boolean;
+  readonly queued: number;
+  readonly windowSize: number;
+}
+
+export type SendResult = 'queued' | 'too-large' | 'closed';
+
+interface DirectedPacket {
+  readonly path: Path;
+  /** `undefined`: the one that traffic goes in. */
+  readonly session: Session | undefined;
+  readonly frame: Frame;
+  readonly pad: boolean;
+}
+
+const TIMER_NAMES = ['attempt', 'rekey', 'confirm', 'probe', 'keepalive', 'peer', 'close'] as const;
+type TimerName = (typeof TIMER_NAMES)[number];
+
+/** RFC 9000 §9.1: what only asks about a path does not move the peer to it. */
+const PATH_FRAMES: ReadonlySet<Frame['kind']> = new Set(['padding', 'path-challenge', 'path-response']);
+
+const COOKIE_REPEATS_MAX = 4;
+
+function writeWaiting(writer: ByteWriter, queue: BoundedQueue<Frame>): void {
+  for (let next = queue.peek(); next !== undefined; next = queue.peek()) {
+    if (frameLength(next) > writer.remaining) return;
+    encodeFrame(writer, next);
+    queue.shift();
+  }
+}
