@@ -1,4 +1,4 @@
-import { assertNever } from '../base/assert.ts';
+import { assert, assertNever } from '../base/assert.ts';
 import { BoundedQueue } from '../base/bounded.ts';
 import { compare, equal, toHex } from '../base/bytes.ts';
 import { randomBelow } from '../base/rng.ts';
@@ -8,7 +8,7 @@ import { Timers } from '../base/timers.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import { AEAD_TAG_BYTES } from '../crypto/backend.ts';
 import { CLOSE_CODES, type CloseCode } from '../wire/close-codes.ts';
-import { isDecodeError } from '../wire/decode-error.ts';
+import { type DecodeError, isDecodeError } from '../wire/decode-error.ts';
 import type { AckFrame, CloseFrame, DatagramFrame, Frame } from '../wire/frames.ts';
 import { decodeFrames, encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
 import type { CookiePacket, DataPacket, InnerInitiation, InnerResponse } from '../wire/packet.ts';
@@ -105,6 +105,7 @@ export class Tunnel {
   #datagramsDropped = 0;
   #closeFrame: CloseFrame | undefined;
   #closeIsDue = false;
+  #heardWhileClosing = 0;
   #keepaliveInterval: number;
   readonly #timers: Timers<TimerName> = new Timers(TIMER_NAMES);
 
@@ -284,14 +285,13 @@ export class Tunnel {
     this.#activeAt = now;
     this.#firstProbeAt = undefined;
     if (!session.isConfirmed) this.#confirm(session, now);
-    if (this.#state === 'closing') {
-      // RFC 9000 §10.2.1: whatever the peer still says is answered with CLOSE; nothing else is.
-      this.#closeIsDue = true;
-      return;
-    }
     const path = this.#paths.getOrAdd(route);
     if (path !== undefined) path.bytesReceived += length;
     const frames = decodeFrames(plaintext);
+    if (this.#state === 'closing') {
+      this.#hearWhileClosing(frames);
+      return;
+    }
     if (isDecodeError(frames)) {
       this.close('FRAME_ENCODING', frames.reason, now);
       return;
@@ -424,6 +424,16 @@ export class Tunnel {
       if (transmit !== undefined) return transmit;
     }
     return this.#writeBatch(buffer, now);
+  }
+
+  /** RFC 9000 §10.2.1: what the peer still says is answered with CLOSE, ever more rarely; its own CLOSE ends the exchange. */
+  #hearWhileClosing(frames: readonly Frame[] | DecodeError): void {
+    if (!isDecodeError(frames) && frames.some((frame) => frame.kind === 'close')) {
+      this.end(undefined);
+      return;
+    }
+    this.#heardWhileClosing += 1;
+    if ((this.#heardWhileClosing & (this.#heardWhileClosing - 1)) === 0) this.#closeIsDue = true;
   }
 
   // Frames.
@@ -869,6 +879,7 @@ export class Tunnel {
   }
 
   #noteSent(path: Path, asksForAck: boolean, length: number, now: Instant): void {
+    assert(length <= path.allowance, 'a path that has not proved itself is sent at most three times what came from it');
     path.bytesSent += length;
     this.#activeAt = now;
     if (!asksForAck) return;

@@ -1,7 +1,10 @@
 import type { FuzzTarget } from '../target.ts';
+import { ADDRESS, SOCKET_ADDRESS } from './address.ts';
 import { CBOR } from './cbor.ts';
+import { ENDPOINT_RECORD } from './endpoint-record.ts';
 import { FRAMES } from './frames.ts';
 import { INITIATION_PAYLOAD, RESPONSE_PAYLOAD } from './handshake-payload.ts';
+import { IDENTITY_RECORD } from './identity-record.ts';
 import { INNER_HANDSHAKE } from './inner-handshake.ts';
 import { IP_ENDPOINT } from './ip-endpoint.ts';
 import { PACKET } from './packet.ts';
@@ -14,4 +17,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   FRAMES,
   CBOR,
   IP_ENDPOINT,
+  IDENTITY_RECORD,
+  ENDPOINT_RECORD,
+  ADDRESS,
+  SOCKET_ADDRESS,
 ];

@@ -6,6 +6,7 @@ import { World } from '../world.ts';
  * A key for every hundred packets, while the link loses a tenth and reorders: every packet the link delivers opens, and the
  * stream of them never pauses for longer than a round trip and 50 ms.
  */
+export const REKEY_PACKETS_A_SEED = 50_000;
 export const REKEY_AFTER_PACKETS = 100;
 export const STALL_BEYOND_RTT_MAX: number = 50 * MILLISECOND;
 const DELAY: number = 10 * MILLISECOND;

@@ -1,0 +1,43 @@
+import type { CryptoBackend } from '../../crypto/backend.ts';
+import { runCrossing } from './crossing.ts';
+import { REKEY_PACKETS_A_SEED, rekeyFaults, runRekey } from './rekey.ts';
+import { runSwarm } from './swarm.ts';
+
+/** A campaign runs one seed: it gives what it saw, or throws where a rule was broken. */
+export interface Campaign {
+  readonly about: string;
+  readonly run: (seed: number, crypto: CryptoBackend, trace?: (line: string) => void) => CampaignResult;
+}
+
+/** Something to print for one seed, with the digest where the run has one. */
+export interface CampaignResult {
+  readonly digest: string | undefined;
+}
+
+export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {
+  swarm: {
+    about: 'random worlds: chaos, then healing and liveness; every hundredth seed is run twice',
+    run: (seed, crypto, trace) => runSwarm({ seed, crypto, ...(trace === undefined ? {} : { trace }) }),
+  },
+  crossing: {
+    about: 'crossing handshakes and restarts without loss: one session within 3 s',
+    run: (seed, crypto, trace) => runCrossing(seed, crypto, { trace }),
+  },
+  lossy: {
+    about: 'the same over links that lose up to 30 % in bursts: one session, always',
+    run: (seed, crypto, trace) => runCrossing(seed, crypto, { trace, lossy: true }),
+  },
+  rekey: {
+    about: `a key every hundred packets at 10 % loss and reordering, ${REKEY_PACKETS_A_SEED} packets a seed`,
+    run: (seed, crypto) => {
+      const result = runRekey(seed, REKEY_PACKETS_A_SEED, crypto);
+      const faults = rekeyFaults(result);
+      if (faults.length > 0) throw new Error(faults.join('; '));
+      return { ...result, digest: undefined };
+    },
+  },
+};
+
+export function campaignNames(): readonly string[] {
+  return Object.keys(CAMPAIGNS);
+}
