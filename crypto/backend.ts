@@ -23,7 +23,10 @@ export interface CryptoBackend {
   /** Prepares an Ed25519 key pair from its 32-byte seed (RFC 8032 §5.1.5). */
   ed25519(seed: Secret): Ed25519KeyPair;
 
-  /** Strict verification: canonical S and A, cofactorless as OpenSSL does, false for every malformed key or signature. */
+  /**
+   * Strict verification, the same in every backend and under every version of its library: S below the group order, A and R
+   * canonical and not of small order, the equation without the cofactor. False for whatever is malformed.
+   */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 
   /** A keyed AES-256-GCM context; the key is copied, the caller may wipe its own. */
