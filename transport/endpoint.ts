@@ -11,7 +11,14 @@ import type { CloseCode } from '../wire/close-codes.ts';
 import { isDecodeError } from '../wire/decode-error.ts';
 import { INCARNATION_BYTES } from '../wire/handshake-payload.ts';
 import type { CookiePacket, DataPacket, InitiationPacket, ResponsePacket } from '../wire/packet.ts';
-import { COOKIE_BYTES, COOKIE_MAC_OFFSET, decodePacket, packetLengthAt, writeCookieHeader } from '../wire/packet.ts';
+import {
+  COOKIE_BYTES,
+  COOKIE_MAC_OFFSET,
+  decodePacket,
+  packetLengthAt,
+  RESPONSE_BYTES,
+  writeCookieHeader,
+} from '../wire/packet.ts';
 import type { IdentityRecord } from '../wire/records.ts';
 import type { TunnelConfig } from './constants.ts';
 import {
@@ -256,7 +263,7 @@ export class Endpoint {
       this.#replyCookie(packet, route, now);
       return 'bad-cookie';
     }
-    const repeated = this.#findRepeated(packet);
+    const repeated = this.#findRepeated(packet, route);
     if (repeated !== undefined) {
       this.#replies.push({ route, bytes: repeated.response });
       return undefined;
@@ -346,7 +353,7 @@ export class Endpoint {
       ? owner
       : this.#replace(owner, owner.peer, { localIncarnation, remoteIncarnation: established.incarnation }, now);
     this.#owners.set(attempt.localId, tunnel);
-    tunnel.handleEstablished(attempt, established, route, now);
+    tunnel.handleEstablished(attempt, established, { route, length: RESPONSE_BYTES }, now);
     this.#touch(tunnel);
     return undefined;
   }
@@ -375,9 +382,14 @@ export class Endpoint {
 
   // Provisional sessions.
 
-  /** MAC1 covers the whole message, so equal MACs are equal initiations. */
-  #findRepeated(packet: InitiationPacket): Provisional | undefined {
-    for (const provisional of this.#provisional) if (equal(provisional.mac1, packet.mac1)) return provisional;
+  /**
+   * MAC1 covers the whole message, so equal MACs are equal initiations. From another source the same one is answered anew:
+   * each provisional session has been answered to one place, so its use proves that the peer receives there.
+   */
+  #findRepeated(packet: InitiationPacket, route: Route): Provisional | undefined {
+    for (const provisional of this.#provisional) {
+      if (equal(provisional.mac1, packet.mac1) && provisional.route.key === route.key) return provisional;
+    }
     return undefined;
   }
 

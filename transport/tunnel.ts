@@ -152,11 +152,11 @@ export class Tunnel {
     return this.#usedAt;
   }
 
-  /** Where the peer may be found again, should this tunnel have to be made anew. */
+  /** Where the peer may be asked for: where we were told it is, and where it has shown that it receives. */
   get allRoutes(): readonly Route[] {
     const routes = new Map<string, Route>();
     for (const route of this.#routes) routes.set(route.key, route);
-    for (const path of this.#paths.all) routes.set(path.route.key, path.route);
+    for (const path of this.#paths.all) if (path.isValidated) routes.set(path.route.key, path.route);
     return [...routes.values()].slice(0, PATHS_MAX);
   }
 
@@ -172,8 +172,10 @@ export class Tunnel {
   nextTimeout(): Instant {
     if (this.#state === 'closed') return NEVER;
     let next = earliest(this.#timers.next(), this.#sessions.nextExpiry(this.#probeTimeout, this.#heardAt));
-    if (this.#state === 'open') {
-      next = earliest(next, this.#acks.deadline);
+    const path = this.#paths.active;
+    if (this.#state === 'open' && path !== undefined) {
+      // What an unproved path may not be sent yet waits for more to come from it, not for a time.
+      if (path.allowance >= path.mtu) next = earliest(next, this.#acks.deadline);
       next = earliest(next, this.#paths.nextChallengeDue());
     }
     return next;
@@ -315,52 +317,38 @@ export class Tunnel {
     this.#considerRekey(session, now);
   }
 
-  /** A response to an initiation of ours that has been completed and found to continue this tunnel. */
-  handleEstablished(attempt: Attempt, established: Established, route: Route, now: Instant): void {
+  /**
+   * A response to an initiation from outside, completed and found to continue this tunnel. `length` is the response's. Where it
+   * came from is proved if we had sent the initiation there; anywhere else, somebody may merely have passed it on.
+   */
+  handleEstablished(attempt: Attempt, established: Established, arrival: Arrival, now: Instant): void {
+    const { route, length } = arrival;
+    const isProved = this.allRoutes.some((known) => known.key === route.key);
     const rtt = attempt.roundTrip(now);
-    attempt.handshake.wipe();
     if (attempt === this.#attempt) {
       this.#attempt = undefined;
       this.#timers.stop('attempt');
     }
-    const session = new Session(
-      {
-        localId: attempt.localId,
-        remoteId: established.remoteId,
-        generation: established.generation,
-        initiatedLocally: true,
-        initiatedByLower: this.#isLower,
-        sealing: established.sealing,
-        opening: established.opening,
-      },
-      now,
-    );
-    this.adopt(session, established.incarnation, established.known, route, now);
-    const path = this.#paths.get(route);
+    const path = this.#paths.getOrAdd(route);
     if (path !== undefined) {
+      path.bytesReceived += length;
+      if (isProved) path.validate(now);
+      else path.startChallenge(this.#node.rng, now);
       if (rtt !== undefined) path.rtt.sample(rtt, 0);
-      this.#activate(path);
+      if (isProved || this.#paths.active === undefined) this.#activate(path);
     }
+    const session = this.#ownSession(attempt, established, now);
+    this.#join(session, established.incarnation, established.known, route, now);
     this.#heardAt = now;
     this.#askToConfirm(session, now);
   }
 
-  /** Takes a session in: one we initiated, or one whose first packet has just opened. The handshake has proved its route. */
+  /** Takes in a session that was provisional until now. Its peer uses keys that went to `route`, so it receives there. */
   adopt(session: Session, incarnation: Uint8Array, known: KnownRecord, route: Route, now: Instant): void {
-    this.#remoteIncarnation = incarnation;
-    this.#lastGeneration = Math.max(this.#lastGeneration, session.generation);
-    this.#sessions.add(session, now);
     const path = this.#paths.getOrAdd(route);
     path?.validate(now);
     if (this.#paths.active === undefined && path !== undefined) this.#paths.activate(path);
-    this.#learn(known);
-    if (this.#state !== 'connecting') return;
-    this.#state = 'open';
-    this.#usedAt = now;
-    if (this.#lastAskingNumber < 0) this.#dueSince = undefined;
-    this.#timers.stop('peer');
-    this.#scheduleKeepalive(now);
-    this.#node.emit({ kind: 'tunnel-up', peer: this.key, record: known.record, route });
+    this.#join(session, incarnation, known, route, now);
   }
 
   /** The attempt that a response or a cookie with this session id belongs to. */
@@ -369,6 +357,8 @@ export class Tunnel {
   }
 
   handleCookie(attempt: Attempt, packet: CookiePacket, route: Route, now: Instant): DropReason | undefined {
+    // Whoever forges a cookie packet must not choose where the next initiation goes.
+    if (!this.allRoutes.some((known) => known.key === route.key)) return 'unexpected';
     const { crypto } = this.#node;
     const cookie = HeldCookie.from(crypto, this.peer.staticKey, packet, attempt.handshake.message, now);
     if (cookie === undefined) return 'not-authentic';
@@ -520,6 +510,36 @@ export class Tunnel {
 
   // Sessions.
 
+  #ownSession(attempt: Attempt, established: Established, now: Instant): Session {
+    attempt.handshake.wipe();
+    return new Session(
+      {
+        localId: attempt.localId,
+        remoteId: established.remoteId,
+        generation: established.generation,
+        initiatedLocally: true,
+        initiatedByLower: this.#isLower,
+        sealing: established.sealing,
+        opening: established.opening,
+      },
+      now,
+    );
+  }
+
+  #join(session: Session, incarnation: Uint8Array, known: KnownRecord, route: Route, now: Instant): void {
+    this.#remoteIncarnation = incarnation;
+    this.#lastGeneration = Math.max(this.#lastGeneration, session.generation);
+    this.#sessions.add(session, now);
+    this.#learn(known);
+    if (this.#state !== 'connecting') return;
+    this.#state = 'open';
+    this.#usedAt = now;
+    if (this.#lastAskingNumber < 0) this.#dueSince = undefined;
+    this.#timers.stop('peer');
+    this.#scheduleKeepalive(now);
+    this.#node.emit({ kind: 'tunnel-up', peer: this.key, record: known.record, route });
+  }
+
   #confirm(session: Session, now: Instant): void {
     this.#sessions.confirm(session, now);
     // A late answer is still taken; there is no need to ask again.
@@ -667,9 +687,10 @@ export class Tunnel {
     }
     this.#rekey = undefined;
     this.#timers.stop('rekey');
-    const route = this.#paths.active?.route;
-    if (route === undefined) return 'unexpected';
-    this.handleEstablished(attempt, established, route, now);
+    const session = this.#ownSession(attempt, established, now);
+    this.#sessions.add(session, now);
+    this.#learn(established.known);
+    this.#askToConfirm(session, now);
     return undefined;
   }
 
@@ -853,10 +874,13 @@ export class Tunnel {
   #writeClose(buffer: Uint8Array, now: Instant): Transmit | undefined {
     const session = this.#sessions.sending;
     const path = this.#paths.active;
-    if (!this.#closeIsDue || this.#closeFrame === undefined || session === undefined || path === undefined)
+    if (!this.#closeIsDue || this.#closeFrame === undefined || session === undefined || path === undefined) {
       return undefined;
+    }
     this.#closeIsDue = false;
-    const writer = this.#body(buffer, 0, path.mtu);
+    const needed = DATA_OVERHEAD_BYTES + frameLength(this.#closeFrame);
+    if (path.allowance < needed) return undefined;
+    const writer = this.#body(buffer, 0, needed);
     encodeFrame(writer, this.#closeFrame);
     const length = this.#seal(buffer, 0, writer, session);
     if (length === 0) return undefined;
@@ -958,6 +982,12 @@ export interface TunnelState {
   readonly isRekeying: boolean;
   readonly queued: number;
   readonly windowSize: number;
+}
+
+/** By which way a packet came, and how long it was. */
+export interface Arrival {
+  readonly route: Route;
+  readonly length: number;
 }
 
 export type SendResult = 'queued' | 'too-large' | 'closed';

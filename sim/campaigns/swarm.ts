@@ -146,7 +146,10 @@ class Swarm {
     }
   }
 
-  /** Copies what it sees to the same place from elsewhere, later, whole or cut: none of it may have any effect of its own. */
+  /**
+   * Copies what it sees to the same place from elsewhere, whole or cut, later or before the original gets there: none of it may
+   * have any effect of its own, or draw the tunnel to where nobody answers.
+   */
   #unleash(): void {
     const { network } = this.#world;
     const rng = network.rng('adversary');
@@ -154,7 +157,7 @@ class Swarm {
     network.setAdversary((seen) => {
       if (rng.chance(0.1)) {
         const bytes = rng.chance(0.5) ? seen.bytes : seen.bytes.subarray(0, rng.below(seen.bytes.length + 1));
-        network.inject({ from: attacker, to: seen.to, bytes, delay: rng.below(2 * SECOND) });
+        network.inject({ from: attacker, to: seen.to, bytes, delay: rng.chance(0.3) ? 0 : rng.below(2 * SECOND) });
       }
       return 'pass';
     });

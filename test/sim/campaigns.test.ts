@@ -3,11 +3,16 @@ import { opensslBackend } from '../../crypto/openssl.ts';
 import { CONVERGES_WITHIN, runCrossing } from '../../sim/campaigns/crossing.ts';
 import { rekeyFaults, runRekey } from '../../sim/campaigns/rekey.ts';
 import { runSwarm } from '../../sim/campaigns/swarm.ts';
+import regressions from './regressions.json' with { type: 'json' };
 
 // The same campaigns, over more seeds, by command: npm run sim -- CAMPAIGN --seeds A..B
 describe('the simulated campaigns', () => {
   it('random worlds keep every invariant and recover when their faults stop', () => {
     for (let seed = 1; seed <= 100; seed++) runSwarm({ seed, crypto: opensslBackend });
+  });
+
+  it('the seeds that once failed pass', () => {
+    for (const { seed } of regressions.swarm) runSwarm({ seed, crypto: opensslBackend });
   });
 
   it('the same seed goes the same way twice, and another seed another', () => {
