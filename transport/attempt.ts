@@ -36,9 +36,13 @@ export class Attempt {
     return this.#nextSend;
   }
 
-  /** Too old to be sent or answered; its successor has a fresh ephemeral key. */
+  /** From then on it is too old to be sent or answered; its successor has a fresh ephemeral key. */
+  get endsAt(): Instant {
+    return after(this.startedAt, HANDSHAKE_ATTEMPT_LIFETIME);
+  }
+
   isOver(now: Instant): boolean {
-    return now - this.startedAt >= HANDSHAKE_ATTEMPT_LIFETIME;
+    return now >= this.endsAt;
   }
 
   noteSent(jitter: number, now: Instant): void {
@@ -49,8 +53,9 @@ export class Attempt {
     this.#nextSend = after(now, Math.floor(interval * (1 - jitter / 8)));
   }
 
-  sendNow(now: Instant): void {
-    this.#nextSend = now;
+  /** Asked to show a cookie, it goes out again now; what went before had no answer of its own. */
+  noteCookie(now: Instant): void {
+    this.#firstSentAt = now;
   }
 
   stopSending(): void {

@@ -35,8 +35,10 @@ import { DropCounts } from './drops.ts';
 import type { ReceivedDatagram, TunnelEvent } from './events.ts';
 import type { CookieVerdict } from './gate.ts';
 import { Gate } from './gate.ts';
-import type { KnownRecord, PeerKeys } from './handshake.ts';
+import type { PeerKeys } from './handshake.ts';
 import { ResponderHandshake } from './handshake.ts';
+import type { Provisional } from './provisional.ts';
+import { ProvisionalTable } from './provisional.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import { SlidingReplayWindow } from './replay-window.ts';
 import type { Route } from './route.ts';
@@ -64,11 +66,14 @@ export class Endpoint {
 
   /** By the hex of the peer's identity key. */
   readonly #tunnels: Map<string, Tunnel> = new Map();
-  /** The same tunnels by the hex of the static key: all that a first message shows at first. */
-  readonly #byStaticKey: Map<string, Tunnel> = new Map();
+  /**
+   * The same tunnels by the hex of the static key: all that a first message shows at first. A record may name any static key,
+   * also somebody else's, so several may share one.
+   */
+  readonly #byStaticKey: Map<string, Set<Tunnel>> = new Map();
   /** Whose session id it is: a tunnel's, in one of its sessions or attempts, or a provisional session's. */
   readonly #owners: Map<number, Tunnel | Provisional> = new Map();
-  readonly #provisional: Set<Provisional> = new Set();
+  readonly #provisional: ProvisionalTable = new ProvisionalTable();
 
   readonly #deadlines: Deadlines<Tunnel | Provisional> = new Deadlines();
   /** Tunnels that may have something to send. */
@@ -109,7 +114,7 @@ export class Endpoint {
     }
     if (tunnel === undefined) {
       if (!this.#makeRoom(now)) return 'tables-full';
-      tunnel = this.#createTunnel(peer, this.#incarnationFor(peer.staticKey), undefined, now);
+      tunnel = this.#createTunnel(peer, this.#incarnationFor(toHex(peer.identityKey)), undefined, now);
     }
     tunnel.connect(routes, now);
     this.#touch(tunnel);
@@ -149,7 +154,7 @@ export class Endpoint {
   inspect(): EndpointState {
     return {
       tunnels: this.tunnels.map((tunnel) => tunnel.inspect()),
-      provisional: [...this.#provisional].map((one) => one.session.localId),
+      provisional: this.#provisional.all.map((one) => one.session.localId),
       sessionIds: this.#owners.size,
       replies: this.#replies.length,
       events: this.#events.length,
@@ -263,7 +268,7 @@ export class Endpoint {
       this.#replyCookie(packet, route, now);
       return 'bad-cookie';
     }
-    const repeated = this.#findRepeated(packet, route);
+    const repeated = this.#provisional.findRepeated(packet.mac1, route);
     if (repeated !== undefined) {
       this.#replies.push({ route, bytes: repeated.response });
       return undefined;
@@ -276,21 +281,22 @@ export class Endpoint {
     if (handshake.kind === 'refused') return handshake.reason;
     const staticKey = toHex(handshake.staticKey);
     if (equal(handshake.staticKey, identity.exchange.publicKey)) return 'own-key';
-    const tunnel = this.#byStaticKey.get(staticKey);
-    const slots = [...this.#provisional].filter((one) => one.staticKey === staticKey);
+    const tunnels = [...(this.#byStaticKey.get(staticKey) ?? [])];
+    const slots = this.#provisional.withStaticKey(staticKey);
     const isCrowded = slots.length >= PROVISIONAL_PER_PEER_MAX;
-    if ((tunnel?.isLive || isCrowded) && cookie !== 'valid') return this.#demandCookie(packet, route, now);
+    const isLive = tunnels.some((tunnel) => tunnel.isLive);
+    if ((isLive || isCrowded) && cookie !== 'valid') return this.#demandCookie(packet, route, now);
 
-    const request = handshake.readRequest(tunnel?.known);
+    const request = handshake.readRequest(tunnels.find((tunnel) => tunnel.known !== undefined)?.known);
     if (request.kind === 'refused') return request.reason;
     const { record } = request.known;
-    if (tunnel !== undefined && !equal(tunnel.peer.identityKey, record.identityKey)) return 'wrong-peer';
+    const identityKey = toHex(record.identityKey);
     const refusal = this.#refuseStaticKey(record, cookie, packet, route, now);
     if (refusal !== undefined) return refusal;
     if (equal(record.identityKey, identity.signing.publicKey)) return 'own-key';
     if (!this.#options.admit(record)) return 'not-admitted';
     if (this.#provisional.size >= PROVISIONAL_MAX) return 'tables-full';
-    const incarnation = this.#incarnationFor(handshake.staticKey);
+    const incarnation = this.#incarnationFor(identityKey);
     const localId = this.#drawId();
     const answer = handshake.respond({ form: 'packet', localId, incarnation });
     if (answer === undefined) return 'not-authentic';
@@ -310,6 +316,7 @@ export class Endpoint {
     );
     const provisional: Provisional = {
       session,
+      identityKey,
       staticKey,
       mac1: packet.mac1.slice(),
       response: answer.message,
@@ -344,7 +351,7 @@ export class Endpoint {
     if (!this.#gate.isForUs(packet.beforeMac1, packet.mac1)) return 'bad-mac1';
     const owner = this.#owners.get(packet.receiverSession);
     if (!(owner instanceof Tunnel)) return 'unknown-session';
-    const attempt = owner.attemptFor(packet.receiverSession);
+    const attempt = owner.attemptFor(packet.receiverSession, now);
     if (attempt === undefined) return 'unexpected';
     const established = attempt.handshake.complete(packet, owner.known);
     if (established.kind === 'refused') return established.reason;
@@ -361,9 +368,9 @@ export class Endpoint {
   #handleCookie(packet: CookiePacket, route: Route, now: Instant): DropReason | undefined {
     const owner = this.#owners.get(packet.receiverSession);
     if (!(owner instanceof Tunnel)) return 'unknown-session';
-    const attempt = owner.attemptFor(packet.receiverSession);
+    const attempt = owner.attemptFor(packet.receiverSession, now);
     if (attempt === undefined) return 'unexpected';
-    const refusal = owner.handleCookie(attempt, packet, route, now);
+    const refusal = owner.handleCookie(packet, route, now);
     this.#touch(owner);
     return refusal;
   }
@@ -382,17 +389,6 @@ export class Endpoint {
 
   // Provisional sessions.
 
-  /**
-   * MAC1 covers the whole message, so equal MACs are equal initiations. From another source the same one is answered anew:
-   * each provisional session has been answered to one place, so its use proves that the peer receives there.
-   */
-  #findRepeated(packet: InitiationPacket, route: Route): Provisional | undefined {
-    for (const provisional of this.#provisional) {
-      if (equal(provisional.mac1, packet.mac1) && provisional.route.key === route.key) return provisional;
-    }
-    return undefined;
-  }
-
   #dropProvisional(provisional: Provisional): void {
     this.#release(provisional);
     this.#owners.delete(provisional.session.localId);
@@ -400,7 +396,7 @@ export class Endpoint {
   }
 
   #release(provisional: Provisional): void {
-    this.#provisional.delete(provisional);
+    this.#provisional.remove(provisional);
     this.#deadlines.set(provisional, NEVER);
   }
 
@@ -453,17 +449,19 @@ export class Endpoint {
   ): Tunnel {
     const tunnel = new Tunnel({ node: this.#node, peer, localIncarnation, remoteIncarnation }, now);
     this.#tunnels.set(tunnel.key, tunnel);
-    this.#byStaticKey.set(toHex(peer.staticKey), tunnel);
+    const staticKey = toHex(peer.staticKey);
+    const sharing = this.#byStaticKey.get(staticKey);
+    if (sharing === undefined) this.#byStaticKey.set(staticKey, new Set([tunnel]));
+    else sharing.add(tunnel);
     return tunnel;
   }
 
   /** One number for one peer while anything here knows of it, so that crossing handshakes make one pair of incarnations. */
-  #incarnationFor(staticKey: Uint8Array): Uint8Array {
-    const key = toHex(staticKey);
-    const tunnel = this.#byStaticKey.get(key);
+  #incarnationFor(identityKey: string): Uint8Array {
+    const tunnel = this.#tunnels.get(identityKey);
     if (tunnel !== undefined && tunnel.state !== 'closing') return tunnel.localIncarnation;
-    for (const provisional of this.#provisional) if (provisional.staticKey === key) return provisional.localIncarnation;
-    return randomBytes(this.#options.rng, INCARNATION_BYTES);
+    const [provisional] = this.#provisional.withIdentityKey(identityKey);
+    return provisional?.localIncarnation ?? randomBytes(this.#options.rng, INCARNATION_BYTES);
   }
 
   #makeRoom(now: Instant): boolean {
@@ -492,10 +490,7 @@ export class Endpoint {
   #forget(tunnel: Tunnel): void {
     tunnel.end(undefined);
     this.#unlist(tunnel);
-    const staticKey = toHex(tunnel.peer.staticKey);
-    for (const provisional of [...this.#provisional]) {
-      if (provisional.staticKey === staticKey) this.#dropProvisional(provisional);
-    }
+    for (const provisional of this.#provisional.withIdentityKey(tunnel.key)) this.#dropProvisional(provisional);
   }
 
   #unlist(tunnel: Tunnel): void {
@@ -503,7 +498,9 @@ export class Endpoint {
     this.#deadlines.set(tunnel, NEVER);
     if (this.#tunnels.get(tunnel.key) === tunnel) this.#tunnels.delete(tunnel.key);
     const staticKey = toHex(tunnel.peer.staticKey);
-    if (this.#byStaticKey.get(staticKey) === tunnel) this.#byStaticKey.delete(staticKey);
+    const sharing = this.#byStaticKey.get(staticKey);
+    sharing?.delete(tunnel);
+    if (sharing?.size === 0) this.#byStaticKey.delete(staticKey);
   }
 
   /** Zero is no session, so that a header of zeros is never one. */
@@ -578,17 +575,4 @@ interface Reply {
 interface Incarnations {
   readonly localIncarnation: Uint8Array;
   readonly remoteIncarnation: Uint8Array;
-}
-
-/** A session that has been answered and not yet used. */
-interface Provisional {
-  readonly session: Session;
-  readonly staticKey: string;
-  readonly mac1: Uint8Array;
-  readonly response: Uint8Array;
-  readonly peer: PeerKeys;
-  readonly known: KnownRecord;
-  readonly localIncarnation: Uint8Array;
-  readonly remoteIncarnation: Uint8Array;
-  readonly route: Route;
 }

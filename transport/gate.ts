@@ -2,7 +2,7 @@ import { LruMap } from '../base/bounded.ts';
 import { ascii, concat, equalConstantTime, isZero } from '../base/bytes.ts';
 import type { Rng } from '../base/rng.ts';
 import { randomBytes } from '../base/rng.ts';
-import type { Instant } from '../base/time.ts';
+import { after, type Instant } from '../base/time.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import { MAC_BYTES } from '../wire/packet.ts';
@@ -106,14 +106,14 @@ export class Gate {
     return mac(this.#crypto, secret, encodeUtf8(route.key));
   }
 
+  /** By the clock and not by use, so that no cookie lives longer than two lives of a secret. */
   #rotate(now: Instant): void {
-    if (now - this.#secretSince < COOKIE_LIFETIME) return;
-    const isStale = now - this.#secretSince >= 2 * COOKIE_LIFETIME;
+    const lives = Math.floor((now - this.#secretSince) / COOKIE_LIFETIME);
+    if (lives === 0) return;
     const fresh = randomBytes(this.#rng, 32);
-    // After a long silence the old secret is too old as well.
-    this.#previousSecret = isStale ? fresh : this.#secret;
+    this.#previousSecret = lives === 1 ? this.#secret : fresh;
     this.#secret = fresh;
-    this.#secretSince = now;
+    this.#secretSince = after(this.#secretSince, lives * COOKIE_LIFETIME);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Instant } from '../base/time.ts';
-import { after, MILLISECOND, NEVER, SECOND } from '../base/time.ts';
+import { after, MILLISECOND, SECOND } from '../base/time.ts';
 import { initialWindow } from './congestion/controller.ts';
 
 /** RFC 9002 §7.7: N, a little more than the window in a round trip, so that pacing does not hold back what the window allows. */
@@ -86,12 +86,11 @@ export class PacingBudget {
     this.#lastSentAt = now;
   }
 
-  /** When `bytes` may go out; more than the bucket holds is not waited for. `NEVER` only for what is not a number. */
+  /** When `bytes` may go out; more than the bucket holds is not waited for. */
   nextSendAt(bytes: number, now: Instant): Instant {
     this.#refill(now);
     const missing = Math.min(bytes * SECOND, this.#limit(now)) - this.#tokens;
-    if (missing <= 0) return now;
-    return missing > 0 ? after(now, Math.ceil(missing / this.#rate)) : NEVER;
+    return missing > 0 ? after(now, Math.ceil(missing / this.#rate)) : now;
   }
 
   #refill(now: Instant): void {

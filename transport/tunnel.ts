@@ -1,21 +1,21 @@
 import { assert, assertNever } from '../base/assert.ts';
 import { BoundedQueue } from '../base/bounded.ts';
-import { compare, equal, toHex } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
 import { randomBelow } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import { after, earliest, NEVER } from '../base/time.ts';
 import { Timers } from '../base/timers.ts';
-import { TokenBucket } from '../base/token-bucket.ts';
 import { AEAD_TAG_BYTES } from '../crypto/backend.ts';
 import { CLOSE_CODES, type CloseCode } from '../wire/close-codes.ts';
 import { type DecodeError, isDecodeError } from '../wire/decode-error.ts';
 import type { AckFrame, CloseFrame, DatagramFrame, Frame } from '../wire/frames.ts';
-import { decodeFrames, encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
-import type { CookiePacket, DataPacket, InnerInitiation, InnerResponse } from '../wire/packet.ts';
-import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodeInnerHandshake, MAC_BYTES } from '../wire/packet.ts';
+import { CLOSE_REASON_BYTES_MAX, decodeFrames, encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
+import type { CookiePacket, DataPacket } from '../wire/packet.ts';
+import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodeInnerHandshake } from '../wire/packet.ts';
+import { cutUtf8 } from '../wire/utf8.ts';
 import { ByteWriter } from '../wire/writer.ts';
 import { AckState } from './ack-state.ts';
-import { Attempt, HeldCookie } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import type { TunnelConfig } from './constants.ts';
 import {
   BASE_MTU,
@@ -33,13 +33,15 @@ import {
 import type { DropReason } from './drops.ts';
 import type { DownReason, ReceivedDatagram, TunnelEvent } from './events.ts';
 import type { Established, HandshakeContext, KnownRecord, PeerKeys } from './handshake.ts';
-import { InitiatorHandshake, ResponderHandshake } from './handshake.ts';
+import { Initiator, type SessionIds } from './initiator.ts';
+import { Outreach } from './outreach.ts';
 import type { Path } from './path.ts';
 import { PathTable } from './path.ts';
+import { Rekeying, type RekeyState } from './rekeying.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { Route } from './route.ts';
 import { SentPackets } from './sent-packets.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 import { SessionSet } from './session-set.ts';
 import type { Transmit } from './transmit.ts';
 
@@ -61,21 +63,14 @@ export class Tunnel {
   readonly key: string;
   readonly localIncarnation: Uint8Array;
   readonly #node: TunnelNode;
-  readonly #isLower: boolean;
   #remoteIncarnation: Uint8Array | undefined;
   #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
   #known: KnownRecord | undefined;
 
   readonly #sessions: SessionSet;
-  /** Numbers every session of this tunnel, so that crossing handshakes are ordered alike on both sides. */
-  #lastGeneration = 0;
-  /** Our initiation from outside, and our rekey inside; the peer's rekey that we answered last. */
-  #attempt: Attempt | undefined;
-  #rekey: Attempt | undefined;
-  #answered: { readonly initiation: Uint8Array; readonly response: Uint8Array } | undefined;
-  readonly #cookies: Map<string, HeldCookie> = new Map();
-  #cookieRepeats = 0;
-  readonly #rekeyBucket: TokenBucket;
+  readonly #initiator: Initiator;
+  readonly #outreach: Outreach;
+  readonly #rekeying: Rekeying;
 
   /** Where `connect` said the peer may be; paths are where it was heard. */
   #routes: readonly Route[] = [];
@@ -96,9 +91,9 @@ export class Tunnel {
   #activeAt: Instant;
   #usedAt: Instant;
   #probeCount = 0;
-  #firstProbeAt: Instant | undefined;
+  /** Probes sent since anything was heard. */
+  #probesUnheard = 0;
 
-  readonly #initiationRoutes: BoundedQueue<Route> = new BoundedQueue(2 * PATHS_MAX);
   readonly #directed: BoundedQueue<DirectedPacket> = new BoundedQueue(DIRECTED_QUEUED_MAX);
   readonly #control: BoundedQueue<Frame> = new BoundedQueue(CONTROL_FRAMES_QUEUED_MAX);
   readonly #datagrams: BoundedQueue<DatagramFrame> = new BoundedQueue(DATAGRAMS_QUEUED_MAX);
@@ -115,13 +110,16 @@ export class Tunnel {
     this.key = toHex(options.peer.identityKey);
     this.localIncarnation = options.localIncarnation;
     this.#remoteIncarnation = options.remoteIncarnation;
-    this.#isLower = compare(options.node.identity.signing.publicKey, options.peer.identityKey) < 0;
     this.#sessions = new SessionSet((session) => {
       this.#node.releaseId(session.localId);
       session.wipe();
     });
     this.#replay = options.node.createReplayWindow();
-    this.#rekeyBucket = new TokenBucket(options.node.config.rekeysPerSecond, options.node.config.rekeysPerSecond, now);
+    const ids: SessionIds = { claim: () => this.#node.claimId(this), release: (id) => this.#node.releaseId(id) };
+    const { node, peer, localIncarnation: incarnation } = options;
+    this.#initiator = new Initiator(node, peer, incarnation, ids);
+    this.#outreach = new Outreach(this.#initiator);
+    this.#rekeying = new Rekeying({ context: node, initiator: this.#initiator, ids, incarnation }, now);
     this.#heardAt = now;
     this.#activeAt = now;
     this.#usedAt = now;
@@ -172,6 +170,7 @@ export class Tunnel {
   nextTimeout(): Instant {
     if (this.#state === 'closed') return NEVER;
     let next = earliest(this.#timers.next(), this.#sessions.nextExpiry(this.#probeTimeout, this.#heardAt));
+    next = earliest(next, earliest(this.#outreach.nextTimeout(), this.#keepaliveDue));
     const path = this.#paths.active;
     if (this.#state === 'open' && path !== undefined) {
       // What an unproved path may not be sent yet waits for more to come from it, not for a time.
@@ -190,9 +189,7 @@ export class Tunnel {
       this.#dueSince = now;
       this.#timers.set('peer', after(now, this.#node.config.peerTimeout));
     }
-    if (this.#attempt === undefined) this.#startAttempt(now);
-    else this.#attempt.sendNow(now);
-    this.#timers.set('attempt', now);
+    if (this.#outreach.attempt === undefined) this.#outreach.start(now);
   }
 
   sendDatagram(sourcePort: number, destinationPort: number, data: Uint8Array, now: Instant): SendResult {
@@ -212,10 +209,9 @@ export class Tunnel {
       return;
     }
     this.#state = 'closing';
-    this.#closeFrame = { kind: 'close', code: CLOSE_CODES[code], reason };
+    this.#closeFrame = { kind: 'close', code: CLOSE_CODES[code], reason: cutUtf8(reason, CLOSE_REASON_BYTES_MAX) };
     this.#closeIsDue = true;
     this.#stopEverything();
-    this.#abandonAttempts();
     this.#timers.set('close', after(now, CLOSING_PTO * this.#probeTimeout));
     this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason: { kind: 'closed', code } });
   }
@@ -226,7 +222,6 @@ export class Tunnel {
     const wasClosing = this.#state === 'closing';
     this.#state = 'closed';
     this.#stopEverything();
-    this.#abandonAttempts();
     this.#sessions.clear();
     if (reason !== undefined && !wasClosing) this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason });
   }
@@ -259,8 +254,8 @@ export class Tunnel {
         isReplaced: session.replacedAt !== undefined,
         isSending: session === this.#sessions.sending,
       })),
-      isAttempting: this.#attempt !== undefined,
-      isRekeying: this.#rekey !== undefined,
+      isAttempting: this.#outreach.attempt !== undefined,
+      isRekeying: this.#rekeying.isRunning,
       queued: this.#control.length + this.#datagrams.length + this.#directed.length,
       windowSize: this.#replay.size,
     };
@@ -285,7 +280,7 @@ export class Tunnel {
     this.#replay.commit(packetNumber, now);
     this.#heardAt = now;
     this.#activeAt = now;
-    this.#firstProbeAt = undefined;
+    this.#probesUnheard = 0;
     if (!session.isConfirmed) this.#confirm(session, now);
     const path = this.#paths.getOrAdd(route);
     if (path !== undefined) path.bytesReceived += length;
@@ -325,10 +320,7 @@ export class Tunnel {
     const { route, length } = arrival;
     const isProved = this.allRoutes.some((known) => known.key === route.key);
     const rtt = attempt.roundTrip(now);
-    if (attempt === this.#attempt) {
-      this.#attempt = undefined;
-      this.#timers.stop('attempt');
-    }
+    this.#outreach.complete(attempt);
     const path = this.#paths.getOrAdd(route);
     if (path !== undefined) {
       path.bytesReceived += length;
@@ -337,7 +329,7 @@ export class Tunnel {
       if (rtt !== undefined) path.rtt.sample(rtt, 0);
       if (isProved || this.#paths.active === undefined) this.#activate(path);
     }
-    const session = this.#ownSession(attempt, established, now);
+    const session = this.#initiator.sessionFrom(attempt, established, now);
     this.#join(session, established.incarnation, established.known, route, now);
     this.#heardAt = now;
     this.#askToConfirm(session, now);
@@ -352,30 +344,21 @@ export class Tunnel {
   }
 
   /** The attempt that a response or a cookie with this session id belongs to. */
-  attemptFor(localId: number): Attempt | undefined {
-    return this.#attempt?.localId === localId ? this.#attempt : undefined;
+  attemptFor(localId: number, now: Instant): Attempt | undefined {
+    const { attempt } = this.#outreach;
+    return attempt?.localId === localId && !attempt.isOver(now) ? attempt : undefined;
   }
 
-  handleCookie(attempt: Attempt, packet: CookiePacket, route: Route, now: Instant): DropReason | undefined {
-    // Whoever forges a cookie packet must not choose where the next initiation goes.
-    if (!this.allRoutes.some((known) => known.key === route.key)) return 'unexpected';
-    const { crypto } = this.#node;
-    const cookie = HeldCookie.from(crypto, this.peer.staticKey, packet, attempt.handshake.message, now);
-    if (cookie === undefined) return 'not-authentic';
-    if (!this.#cookies.has(route.key) && this.#cookies.size >= PATHS_MAX) this.#cookies.clear();
-    this.#cookies.set(route.key, cookie);
-    // At once, but not for ever: a responder that keeps asking gets the ordinary retries.
-    if (this.#cookieRepeats++ < COOKIE_REPEATS_MAX) this.#initiationRoutes.push(route);
-    return undefined;
+  handleCookie(packet: CookiePacket, route: Route, now: Instant): DropReason | undefined {
+    return this.#outreach.handleCookie(packet, route, this.allRoutes, now);
   }
 
   handleTimeout(now: Instant): void {
     this.#sessions.expire(this.#probeTimeout, this.#heardAt, now);
+    this.#outreach.handleTimeout(this.allRoutes, this.#jitter(), now);
+    if (this.#keepaliveDue <= now) this.#keepalive(now);
     for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
       switch (due) {
-        case 'attempt':
-          this.#repeatAttempt(now);
-          break;
         case 'rekey':
           this.#repeatRekey(now);
           break;
@@ -384,9 +367,6 @@ export class Tunnel {
           break;
         case 'probe':
           this.#probe(now);
-          break;
-        case 'keepalive':
-          this.#keepalive(now);
           break;
         case 'peer':
           this.#checkPeer(now);
@@ -405,7 +385,7 @@ export class Tunnel {
   pollTransmit(buffer: Uint8Array, now: Instant): Transmit | undefined {
     if (this.#state === 'closed') return undefined;
     if (this.#state === 'closing') return this.#writeClose(buffer, now);
-    const initiation = this.#writeInitiation(buffer, now);
+    const initiation = this.#outreach.write(buffer, now);
     if (initiation !== undefined) return initiation;
     if (this.#state !== 'open') return undefined;
     this.#challengePaths(now);
@@ -510,25 +490,9 @@ export class Tunnel {
 
   // Sessions.
 
-  #ownSession(attempt: Attempt, established: Established, now: Instant): Session {
-    attempt.handshake.wipe();
-    return new Session(
-      {
-        localId: attempt.localId,
-        remoteId: established.remoteId,
-        generation: established.generation,
-        initiatedLocally: true,
-        initiatedByLower: this.#isLower,
-        sealing: established.sealing,
-        opening: established.opening,
-      },
-      now,
-    );
-  }
-
   #join(session: Session, incarnation: Uint8Array, known: KnownRecord, route: Route, now: Instant): void {
     this.#remoteIncarnation = incarnation;
-    this.#lastGeneration = Math.max(this.#lastGeneration, session.generation);
+    this.#initiator.note(session.generation);
     this.#sessions.add(session, now);
     this.#learn(known);
     if (this.#state !== 'connecting') return;
@@ -536,85 +500,36 @@ export class Tunnel {
     this.#usedAt = now;
     if (this.#lastAskingNumber < 0) this.#dueSince = undefined;
     this.#timers.stop('peer');
-    this.#scheduleKeepalive(now);
+    this.#drawKeepalive();
     this.#node.emit({ kind: 'tunnel-up', peer: this.key, record: known.record, route });
   }
 
   #confirm(session: Session, now: Instant): void {
+    const before = this.#sessions.sending;
+    const wasConfirmed = before?.isConfirmed === true;
     this.#sessions.confirm(session, now);
     // A late answer is still taken; there is no need to ask again.
-    this.#attempt?.stopSending();
-    this.#timers.stop('attempt');
-    if (this.#sessions.sending === session && session.generation > 1) {
-      this.#node.emit({ kind: 'rekeyed', peer: this.key, generation: session.generation });
-    }
-  }
-
-  #startAttempt(now: Instant): void {
-    this.#abandon(this.#attempt);
-    this.#attempt = this.#initiate('packet', now);
-    this.#cookieRepeats = 0;
-    this.#timers.set('attempt', now);
-  }
-
-  #initiate(form: 'packet' | 'frame', now: Instant): Attempt {
-    this.#lastGeneration += 1;
-    const handshake = new InitiatorHandshake(this.#node, {
-      peer: this.peer,
-      form,
-      localId: this.#node.claimId(this),
-      incarnation: this.localIncarnation,
-      generation: this.#lastGeneration,
-    });
-    return new Attempt(handshake, now);
-  }
-
-  #abandon(attempt: Attempt | undefined): void {
-    if (attempt === undefined) return;
-    this.#node.releaseId(attempt.localId);
-    attempt.handshake.wipe();
-  }
-
-  #abandonAttempts(): void {
-    this.#abandon(this.#attempt);
-    this.#abandon(this.#rekey);
-    this.#attempt = undefined;
-    this.#rekey = undefined;
-  }
-
-  #repeatAttempt(now: Instant): void {
-    if (this.#attempt === undefined) return;
-    if (this.#attempt.isOver(now)) this.#startAttempt(now);
-    for (const route of this.allRoutes) this.#initiationRoutes.push(route);
-    this.#attempt.noteSent(this.#jitter(), now);
-    this.#timers.set('attempt', this.#attempt.nextSend);
+    this.#outreach.stop();
+    const { sending } = this.#sessions;
+    if (this.#state !== 'open' || !wasConfirmed || sending === undefined || sending === before) return;
+    this.#node.emit({ kind: 'rekeyed', peer: this.key, generation: sending.generation });
   }
 
   #considerRekey(session: Session, now: Instant): void {
-    if (this.#rekey !== undefined || session !== this.#sessions.sending) return;
-    if (this.#sessions.all[0] !== session) return;
-    const { config } = this.#node;
-    // The initiator first: if both always began at the same packet, every rekey would cross another.
-    const share = session.initiatedLocally ? 1 : 9 / 8;
-    const isDue =
-      Math.max(session.sealedPackets, session.openedPackets) >= config.rekeyAfterPackets * share ||
-      Math.max(session.sealedBytes, session.openedBytes) >= config.rekeyAfterBytes * share ||
-      (session.carriedTraffic && now - session.createdAt >= config.rekeyAfterTime * share);
-    if (!isDue) return;
-    this.#rekey = this.#initiate('frame', now);
+    // A fresh session that waits to be confirmed stands before the one that is sent in.
+    if (this.#rekeying.isRunning || session !== this.#sessions.sending || this.#sessions.all[0] !== session) return;
+    if (!this.#rekeying.isDue(session, now)) return;
+    this.#rekeying.start(now);
     this.#repeatRekey(now);
   }
 
   #repeatRekey(now: Instant): void {
-    if (this.#rekey === undefined) return;
-    if (this.#rekey.isOver(now)) {
-      this.#abandon(this.#rekey);
-      this.#rekey = this.#initiate('frame', now);
-    }
-    this.#control.push({ kind: 'handshake', message: this.#rekey.handshake.message });
     // Inside a tunnel the round trip is known, so a lost frame need not wait for the ladder of strangers.
-    this.#timers.set('rekey', after(now, this.#backoff(this.#rekey.sends)));
-    this.#rekey.noteSent(this.#jitter(), now);
+    const interval = this.#backoff(this.#rekeying.sends);
+    const message = this.#rekeying.next(now);
+    if (message === undefined) return;
+    this.#control.push({ kind: 'handshake', message });
+    this.#timers.set('rekey', after(now, interval));
   }
 
   #handleInner(bytes: Uint8Array, now: Instant): void {
@@ -623,75 +538,24 @@ export class Tunnel {
       this.close('FRAME_ENCODING', message.reason, now);
       return;
     }
-    const refusal =
-      message.kind === 'inner-initiation' ? this.#answerRekey(message, bytes, now) : this.#completeRekey(message, now);
-    if (refusal !== undefined) this.#node.drop(refusal);
-  }
-
-  #answerRekey(message: InnerInitiation, bytes: Uint8Array, now: Instant): DropReason | undefined {
-    if (this.#answered !== undefined && equal(this.#answered.initiation, bytes)) {
-      this.#control.push({ kind: 'handshake', message: this.#answered.response });
-      return undefined;
+    assert(this.#remoteIncarnation !== undefined, 'an open tunnel knows its peer');
+    const state: RekeyState = {
+      remoteIncarnation: this.#remoteIncarnation,
+      known: this.#known,
+      highestGeneration: this.#sessions.highestGeneration,
+    };
+    const outcome =
+      message.kind === 'inner-initiation'
+        ? this.#rekeying.answer(message, bytes, state, now)
+        : this.#rekeying.complete(message, state, now);
+    if (outcome.kind === 'refused') {
+      this.#node.drop(outcome.reason);
+      return;
     }
-    // Both at once: the initiation from the lower identity key is answered, the other given up.
-    if (this.#rekey !== undefined && this.#isLower) return 'unexpected';
-    if (!this.#rekeyBucket.take(now)) return 'rate-limited';
-    const handshake = ResponderHandshake.identify(this.#node, message);
-    if (handshake.kind === 'refused') return handshake.reason;
-    if (!equal(handshake.staticKey, this.peer.staticKey)) return 'wrong-peer';
-    const request = handshake.readRequest(this.#known);
-    if (request.kind === 'refused') return request.reason;
-    const continues = this.#remoteIncarnation !== undefined && equal(request.incarnation, this.#remoteIncarnation);
-    if (!continues || request.generation <= this.#sessions.highestGeneration) return 'unexpected';
-    if (!equal(request.known.record.identityKey, this.peer.identityKey)) return 'wrong-peer';
-    if (this.#rekey !== undefined) {
-      this.#abandon(this.#rekey);
-      this.#rekey = undefined;
-      this.#timers.stop('rekey');
-    }
-    const localId = this.#node.claimId(this);
-    const answer = handshake.respond({ form: 'frame', localId, incarnation: this.localIncarnation });
-    if (answer === undefined) {
-      this.#node.releaseId(localId);
-      return 'not-authentic';
-    }
-    this.#lastGeneration = Math.max(this.#lastGeneration, request.generation);
-    this.#sessions.add(
-      new Session(
-        {
-          localId,
-          remoteId: message.senderSession,
-          generation: request.generation,
-          initiatedLocally: false,
-          initiatedByLower: !this.#isLower,
-          sealing: answer.sealing,
-          opening: answer.opening,
-        },
-        now,
-      ),
-      now,
-    );
-    this.#learn(request.known);
-    this.#answered = { initiation: bytes.slice(), response: answer.message };
-    this.#control.push({ kind: 'handshake', message: answer.message });
-    return undefined;
-  }
-
-  #completeRekey(message: InnerResponse, now: Instant): DropReason | undefined {
-    const attempt = this.#rekey;
-    if (attempt === undefined || attempt.localId !== message.receiverSession) return 'unexpected';
-    const established = attempt.handshake.complete(message, this.#known);
-    if (established.kind === 'refused') return established.reason;
-    if (this.#remoteIncarnation === undefined || !equal(established.incarnation, this.#remoteIncarnation)) {
-      return 'unexpected';
-    }
-    this.#rekey = undefined;
-    this.#timers.stop('rekey');
-    const session = this.#ownSession(attempt, established, now);
-    this.#sessions.add(session, now);
-    this.#learn(established.known);
-    this.#askToConfirm(session, now);
-    return undefined;
+    if (outcome.session !== undefined) this.#sessions.add(outcome.session, now);
+    if (outcome.known !== undefined) this.#learn(outcome.known);
+    if (outcome.kind === 'answer') this.#control.push({ kind: 'handshake', message: outcome.message });
+    else this.#askToConfirm(outcome.session, now);
   }
 
   /** A fresh session of ours is probed until the peer has been heard in it; only then does traffic move to it. */
@@ -759,13 +623,20 @@ export class Tunnel {
   #probe(now: Instant): void {
     if (this.#dueSince === undefined) return;
     this.#probeCount += 1;
-    this.#firstProbeAt ??= now;
+    this.#probesUnheard += 1;
     this.#control.push({ kind: 'ping' });
     this.#scheduleProbe(now);
-    if (this.#probeCount < PROBES_BEFORE_HANDSHAKE || this.#heardAt >= this.#firstProbeAt) return;
+    if (this.#probesUnheard < PROBES_BEFORE_HANDSHAKE) return;
     // The peer may have lost its state, or its address: ask from outside, and look whether another path is alive.
-    if (this.#attempt === undefined || this.#attempt.nextSend === NEVER) this.#startAttempt(now);
+    if (!this.#outreach.isSending && !this.#isBeingConfirmed(now)) this.#outreach.start(now);
     for (const path of this.#paths.all) if (path !== this.#paths.active) path.startChallenge(this.#node.rng, now);
+  }
+
+  /** A handshake has just been answered; its first packets may be on their way. */
+  #isBeingConfirmed(now: Instant): boolean {
+    return this.#sessions.all.some(
+      (session) => session.initiatedLocally && !session.isConfirmed && now - session.createdAt < PROBE_INTERVAL_MAX,
+    );
   }
 
   #checkPeer(now: Instant): void {
@@ -776,38 +647,24 @@ export class Tunnel {
     else this.#timers.set('peer', deadline);
   }
 
-  #scheduleKeepalive(now: Instant): void {
+  get #keepaliveDue(): Instant {
+    return this.#state === 'open' ? after(this.#activeAt, this.#keepaliveInterval) : NEVER;
+  }
+
+  #drawKeepalive(): void {
     this.#keepaliveInterval = KEEPALIVE_MIN + randomBelow(this.#node.rng, KEEPALIVE_SPREAD);
-    this.#timers.set('keepalive', after(now, this.#keepaliveInterval));
   }
 
   #keepalive(now: Instant): void {
-    if (this.#state !== 'open') return;
-    // Armed once, looked at when it rings: traffic does not touch it.
-    const due = after(this.#activeAt, this.#keepaliveInterval);
-    if (due > now) {
-      this.#timers.set('keepalive', due);
-      return;
-    }
     this.#control.push({ kind: 'ping' });
-    this.#scheduleKeepalive(now);
+    this.#activeAt = now;
+    this.#drawKeepalive();
   }
 
   // Sending.
 
   #direct(packet: DirectedPacket): void {
     this.#directed.push(packet);
-  }
-
-  #writeInitiation(buffer: Uint8Array, now: Instant): Transmit | undefined {
-    const route = this.#initiationRoutes.shift();
-    if (route === undefined || this.#attempt === undefined) return undefined;
-    const { message } = this.#attempt.handshake;
-    this.#cookies.get(route.key)?.sign(this.#node.crypto, message, now);
-    buffer.set(message);
-    // What one source's cookie signed is of no use to the next.
-    message.fill(0, message.length - MAC_BYTES);
-    return { route, length: message.length, segmentSize: message.length };
   }
 
   #writeDirected(buffer: Uint8Array, packet: DirectedPacket, now: Instant): Transmit | undefined {
@@ -918,7 +775,8 @@ export class Tunnel {
 
   #stopEverything(): void {
     for (const name of TIMER_NAMES) this.#timers.stop(name);
-    this.#initiationRoutes.clear();
+    this.#outreach.abandon();
+    this.#rekeying.abandon();
     this.#directed.clear();
     this.#control.clear();
     this.#datagrams.clear();
@@ -1000,13 +858,11 @@ interface DirectedPacket {
   readonly pad: boolean;
 }
 
-const TIMER_NAMES = ['attempt', 'rekey', 'confirm', 'probe', 'keepalive', 'peer', 'close'] as const;
+const TIMER_NAMES = ['rekey', 'confirm', 'probe', 'peer', 'close'] as const;
 type TimerName = (typeof TIMER_NAMES)[number];
 
 /** RFC 9000 §9.1: what only asks about a path does not move the peer to it. */
 const PATH_FRAMES: ReadonlySet<Frame['kind']> = new Set(['padding', 'path-challenge', 'path-response']);
-
-const COOKIE_REPEATS_MAX = 4;
 
 function writeWaiting(writer: ByteWriter, queue: BoundedQueue<Frame>): void {
   for (let next = queue.peek(); next !== undefined; next = queue.peek()) {

@@ -12,6 +12,8 @@ import { ByteWriter } from './writer.ts';
  */
 
 export const INCARNATION_BYTES = 16;
+/** A hostile peer's number must leave room above it: ours is always one more than the highest seen. */
+export const GENERATION_MAX: number = 2 ** 31 - 1;
 
 export interface InitiationPayload {
   readonly kind: 'initiation-payload';
@@ -74,7 +76,7 @@ export function encodeResponsePayload(
 function readCommon(reader: ByteReader): CommonPayload {
   const incarnation = reader.copy(INCARNATION_BYTES);
   const generation = reader.u32();
-  if (generation === 0) reader.fail('out-of-range');
+  if (generation === 0 || generation > GENERATION_MAX) reader.fail('out-of-range');
   const length = reader.u16();
   if (length > RECORD_BYTES_MAX) reader.fail('too-long');
   const record = reader.copy(length);

@@ -39,3 +39,15 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
   return text;
 }
+
+/** The longest beginning of a text that takes at most `max` bytes. */
+export function cutUtf8(text: string, max: number): string {
+  let cut = '';
+  let length = 0;
+  for (const character of text) {
+    length += encodeUtf8(character).length;
+    if (length > max) break;
+    cut += character;
+  }
+  return cut;
+}

@@ -1,0 +1,200 @@
+import { assert } from '../base/assert.ts';
+import type { Instant } from '../base/time.ts';
+import { after, NEVER, SECOND } from '../base/time.ts';
+import { BASE_MTU } from './constants.ts';
+
+// Specification.
+
+/** RFC 8899 §5.1.2 MAX_PROBES: so many lost probes of one size, and the path does not carry it. */
+export const MTU_PROBES_MAX = 3;
+/** RFC 8899 §5.1.1 PMTU_RAISE_TIMER: the path may have come to carry more. */
+export const MTU_RAISE_INTERVAL: number = 600 * SECOND;
+
+// Implementation.
+
+/** After a black hole the path is left alone this long. */
+export const MTU_COOLDOWN: number = 60 * SECOND;
+/** Large packets lost in a row before a black hole is suspected. */
+export const BLACK_HOLE_LOSSES = 4;
+/**
+ * Sizes that real paths end at, the likeliest first, in bytes of UDP payload: Ethernet over IPv6 and IPv4, jumbo frames, a tunnel
+ * or PPPoE in the way, WireGuard in the way, the smallest that IPv6 allows.
+ */
+const WELL_KNOWN: readonly number[] = [1_452, 1_472, 8_952, 1_280, 1_372, 1_392, 4_052, 1_232];
+/** The search ends when less than this share of the size is left to gain. */
+const GRANULARITY_SHIFT = 6;
+
+/**
+ * Looks for the largest packet one path carries (RFC 8899, packetisation layer path MTU discovery). A *probe* is a packet of the
+ * size in question, PING and PADDING; its loss is no sign of congestion (RFC 9000 §14.4). The path is always taken to carry the
+ * base of 1,200 bytes.
+ *
+ * Three states. *Searching*: everything up to `mtu` has been seen to pass, `#ceiling` has not; the next probe goes somewhere
+ * between them, to the maximum first, then to sizes that paths are known to end at, then into the middle. One probe is under way
+ * at a time. *Settled*: nothing worth a probe is left between them; searched again after 600 s. *Cooling*: a black hole was found,
+ * `mtu` is back at the base; searched again after 60 s.
+ *
+ * A black hole is a path that has come to carry less than it did, and says nothing: large packets vanish, small ones pass. It is
+ * taken for one when several packets above the base and of no other size in between were lost in a row, in two flights at least
+ * (the second sent after the first was known to be lost), while a probe timeout passed and something small was acknowledged.
+ * Congestion loses packets of every size, and hardly two whole flights.
+ *
+ * It sends nothing and reads no clock. What became of packets is told to it, probes and others, in any order and as often as
+ * anybody likes.
+ */
+export class MtuSearch {
+  readonly #maximum: number;
+  #mtu: number = BASE_MTU;
+  #state: 'searching' | 'settled' | 'cooling';
+  /** The smallest size taken not to pass. */
+  #ceiling: number;
+  #size = 0;
+  #lostProbes = 0;
+  #isUnderWay = false;
+  #resumeAt: Instant = NEVER;
+
+  // Evidence of a black hole.
+  #lostInRow = 0;
+  #smallestLost = 0;
+  #lostAt: Instant = NEVER;
+  #sawSecondFlight = false;
+  #sawProbeTimeout = false;
+  #sawSmallPass = false;
+
+  /** `maximum` is what the local interface and socket can send at all. */
+  constructor(maximum: number) {
+    assert(maximum >= BASE_MTU, 'every path carries 1,200 bytes');
+    this.#maximum = maximum;
+    this.#ceiling = maximum + 1;
+    this.#state = 'searching';
+    if (!this.#choose()) this.#state = 'settled';
+  }
+
+  /** The largest packet to send by this path. */
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  get isSettled(): boolean {
+    return this.#state === 'settled';
+  }
+
+  /** When a search begins by itself. */
+  nextTimeout(): Instant {
+    return this.#resumeAt;
+  }
+
+  /** The size of a probe to send now, if one is wanted. Once it is sent, `onProbeSent`. */
+  nextProbe(now: Instant): number | undefined {
+    if (this.#resumeAt <= now) this.#resume();
+    if (this.#state !== 'searching' || this.#isUnderWay) return undefined;
+    return this.#size;
+  }
+
+  onProbeSent(size: number): void {
+    assert(size <= this.#maximum, 'a probe is no larger than the maximum');
+    this.#isUnderWay = true;
+  }
+
+  onProbeAcked(size: number, now: Instant): void {
+    // An answer from before a black hole says nothing about the path after it.
+    if (this.#state === 'cooling') return;
+    if (size === this.#size) this.#isUnderWay = false;
+    if (size <= this.#mtu || size > this.#maximum) return;
+    // A probe thought lost may be acknowledged late: what passed, passed.
+    this.#mtu = size;
+    if (size >= this.#ceiling) this.#ceiling = this.#maximum + 1;
+    this.#forgetEvidence();
+    this.#continue(now);
+  }
+
+  onProbeLost(size: number, now: Instant): void {
+    if (this.#state !== 'searching' || size !== this.#size || !this.#isUnderWay) return;
+    this.#isUnderWay = false;
+    this.#lostProbes += 1;
+    if (this.#lostProbes < MTU_PROBES_MAX) return;
+    this.#ceiling = size;
+    this.#continue(now);
+  }
+
+  /** An ordinary packet was acknowledged; of several at once, the largest is enough. */
+  onPacketAcked(size: number): void {
+    if (this.#lostInRow === 0) {
+      // The timeout that begins a black hole comes before the first loss is known; an older one does not count.
+      if (size > BASE_MTU) this.#sawProbeTimeout = false;
+      return;
+    }
+    if (size >= this.#smallestLost) this.#forgetEvidence();
+    else this.#sawSmallPass = true;
+  }
+
+  /** An ordinary packet was declared lost. */
+  onPacketLost(size: number, sentAt: Instant, now: Instant): void {
+    // One above the present MTU went out before a fall: it has been counted.
+    if (size <= BASE_MTU || size > this.#mtu) return;
+    if (this.#lostInRow === 0) {
+      this.#smallestLost = size;
+      this.#lostAt = now;
+    }
+    this.#lostInRow += 1;
+    this.#smallestLost = Math.min(this.#smallestLost, size);
+    if (sentAt >= this.#lostAt) this.#sawSecondFlight = true;
+    this.#judge(now);
+  }
+
+  /** A probe timeout (RFC 9002 §6.2) passed on this path: nothing at all came back for a while. */
+  onProbeTimeout(): void {
+    this.#sawProbeTimeout = true;
+  }
+
+  #judge(now: Instant): void {
+    const isBlackHole =
+      this.#lostInRow >= BLACK_HOLE_LOSSES && this.#sawSecondFlight && this.#sawProbeTimeout && this.#sawSmallPass;
+    if (!isBlackHole) return;
+    // RFC 8899 §5.2: back to the base at once.
+    this.#mtu = BASE_MTU;
+    this.#state = 'cooling';
+    this.#isUnderWay = false;
+    this.#resumeAt = after(now, MTU_COOLDOWN);
+    this.#forgetEvidence();
+  }
+
+  #forgetEvidence(): void {
+    this.#lostInRow = 0;
+    this.#sawSecondFlight = false;
+    this.#sawProbeTimeout = false;
+    this.#sawSmallPass = false;
+  }
+
+  #resume(): void {
+    this.#state = 'searching';
+    this.#resumeAt = NEVER;
+    this.#isUnderWay = false;
+    this.#ceiling = this.#maximum + 1;
+    if (!this.#choose()) this.#state = 'settled';
+  }
+
+  #continue(now: Instant): void {
+    this.#isUnderWay = false;
+    if (this.#choose()) {
+      this.#state = 'searching';
+      this.#resumeAt = NEVER;
+      return;
+    }
+    this.#state = 'settled';
+    this.#resumeAt = this.#mtu < this.#maximum ? after(now, MTU_RAISE_INTERVAL) : NEVER;
+  }
+
+  /** The next size to try; false when none is worth it. */
+  #choose(): boolean {
+    this.#lostProbes = 0;
+    this.#size = 0;
+    const isWanted = (size: number): boolean => size > this.#mtu && size < this.#ceiling;
+    if (this.#ceiling > this.#maximum) this.#size = this.#maximum;
+    else this.#size = WELL_KNOWN.find(isWanted) ?? 0;
+    if (this.#size === 0 && this.#ceiling - this.#mtu > this.#mtu >> GRANULARITY_SHIFT) {
+      this.#size = (this.#mtu + this.#ceiling) >> 1;
+    }
+    return isWanted(this.#size);
+  }
+}
