@@ -1,6 +1,6 @@
 import type { Instant } from '../base/time.ts';
 import { after, NEVER } from '../base/time.ts';
-import type { AckFrame } from '../wire/frames.ts';
+import type { AckFrame, AckRange } from '../wire/frames.ts';
 import { ACK_AFTER_PACKETS, ACK_RANGES_SENT_MAX } from './constants.ts';
 import { ReceivedRanges } from './received-ranges.ts';
 import { MAX_ACK_DELAY } from './rtt.ts';
@@ -11,6 +11,8 @@ export class AckState {
   #highestAt: Instant = 0 as Instant;
   #owed = 0;
   #deadline: Instant = NEVER;
+  /** The packet of ours that reported these ranges and asks for an ACK itself, and the largest number it reported. */
+  #report: { readonly packetNumber: number; readonly largest: number } | undefined;
 
   get highest(): number {
     return this.#ranges.highest;
@@ -24,6 +26,11 @@ export class AckState {
   /** Whether an ACK would tell the peer something it waits for. */
   get isOwed(): boolean {
     return this.#owed > 0;
+  }
+
+  /** Whether there is more to report than the newest run of packets. */
+  get hasGaps(): boolean {
+    return this.#ranges.count > 1;
   }
 
   /** `urgent` is for packets whose sender waits on the answer: everything but plain data. */
@@ -45,5 +52,21 @@ export class AckState {
   sent(): void {
     this.#owed = 0;
     this.#deadline = NEVER;
+  }
+
+  /** The frame went out in a packet that asks for an ACK. */
+  reportedIn(packetNumber: number): void {
+    this.#report ??= { packetNumber, largest: this.#ranges.highest };
+  }
+
+  /** RFC 9000 §13.2.4: once a report has arrived, what it said need not be said again. */
+  reportsAcked(largestAcked: number, ranges: readonly AckRange[]): void {
+    const report = this.#report;
+    if (report === undefined || report.packetNumber > largestAcked) return;
+    this.#report = undefined;
+    const arrived = ranges.some(
+      (range) => range.smallest <= report.packetNumber && report.packetNumber <= range.largest,
+    );
+    if (arrived) this.#ranges.dropBelow(report.largest);
   }
 }

@@ -270,6 +270,7 @@ export class Endpoint {
     }
     const repeated = this.#provisional.findRepeated(packet.mac1, route);
     if (repeated !== undefined) {
+      repeated.isRepeated = true;
       this.#replies.push({ route, bytes: repeated.response });
       return undefined;
     }
@@ -325,6 +326,7 @@ export class Endpoint {
       localIncarnation: incarnation,
       remoteIncarnation: request.incarnation,
       route,
+      isRepeated: false,
     };
     this.#provisional.add(provisional);
     this.#owners.set(localId, provisional);
@@ -421,7 +423,8 @@ export class Endpoint {
     const tunnel = continues ? existing : this.#replace(existing, peer, { localIncarnation, remoteIncarnation }, now);
     this.#release(provisional);
     this.#owners.set(session.localId, tunnel);
-    tunnel.adopt(session, remoteIncarnation, known, provisional.route, now);
+    const roundTrip = provisional.isRepeated ? undefined : now - session.createdAt;
+    tunnel.adopt(session, remoteIncarnation, known, { route: provisional.route, roundTrip }, now);
     tunnel.handleOpened({ session, packetNumber: packet.packetNumber, plaintext, length }, route, now);
     this.#touch(tunnel);
     return undefined;
@@ -471,6 +474,9 @@ export class Endpoint {
       if (idlest === undefined || tunnel.usedAt < idlest.usedAt) idlest = tunnel;
     }
     if (idlest === undefined || now - idlest.usedAt < EVICTABLE_AFTER) return false;
+    // Told, it does not come back at once to push out the next one.
+    const farewell = idlest.farewell('NO_ERROR', 'idle', now);
+    if (farewell !== undefined) this.#replies.push(farewell);
     idlest.end({ kind: 'evicted' });
     this.#forget(idlest);
     return true;

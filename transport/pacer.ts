@@ -17,10 +17,9 @@ const QUANTUM_MAX_BYTES = 65_507;
 const DEPTH_TIME: number = 5 * MILLISECOND;
 const DEPTH_MIN_PACKETS = 10;
 const DEPTH_MAX_PACKETS = 256;
-/** Bytes a second. The upper bound keeps every product below 2^53: 10 GB/s times half a second of refill. */
+/** Bytes a second. */
 const RATE_MIN = 1;
 const RATE_MAX = 10_000_000_000;
-const REFILL_MAX: number = SECOND / 2;
 
 /** What the pacer follows: the parts of a controller that bear on the rate. */
 export interface PacedController {
@@ -95,9 +94,9 @@ export class PacingBudget {
 
   #refill(now: Instant): void {
     if (now > this.#refilledAt) {
-      const elapsed = Math.min(now - this.#refilledAt, REFILL_MAX);
+      // After a long time this may pass 2^53 and be inexact; it is past the limit then, which is far below.
+      this.#tokens += (now - this.#refilledAt) * this.#rate;
       this.#refilledAt = now;
-      this.#tokens += elapsed * this.#rate;
     }
     const limit = this.#limit(now);
     if (this.#tokens > limit) this.#tokens = limit;

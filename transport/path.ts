@@ -23,6 +23,7 @@ export class Path {
   readonly mtu: number = BASE_MTU;
   bytesReceived = 0;
   bytesSent = 0;
+  #heardAt: Instant = 0 as Instant;
   /** When a challenge was last answered; `undefined` makes it a candidate. */
   validatedAt: Instant | undefined = undefined;
   #challenge: { readonly data: Uint8Array; sent: number; due: Instant } | undefined;
@@ -49,8 +50,16 @@ export class Path {
     return this.#challenge !== undefined;
   }
 
+  /** It proved itself, and that or its last use is not long ago. */
   wasValidatedLately(now: Instant): boolean {
-    return this.validatedAt !== undefined && now - this.validatedAt < PATH_VALIDATION_LIFETIME;
+    if (this.validatedAt === undefined) return false;
+    return now - Math.max(this.validatedAt, this.#heardAt) < PATH_VALIDATION_LIFETIME;
+  }
+
+  noteReceived(length: number, now: Instant): void {
+    // Asked before this packet counts: silence that is over for one packet was still silence.
+    if (this.validatedAt !== undefined && this.wasValidatedLately(now)) this.#heardAt = now;
+    this.bytesReceived += length;
   }
 
   validate(now: Instant): void {

@@ -16,6 +16,8 @@ export interface Provisional {
   readonly localIncarnation: Uint8Array;
   readonly remoteIncarnation: Uint8Array;
   readonly route: Route;
+  /** The response went out more than once, so its round trip is not known. */
+  isRepeated: boolean;
 }
 
 /** All of a node's provisional sessions, oldest first. How many there may be is the endpoint's rule. */

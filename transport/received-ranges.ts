@@ -42,6 +42,15 @@ export class ReceivedRanges {
     }
   }
 
+  /** Forgets what lies below a number; a range that reaches over it is cut. */
+  dropBelow(number: number): void {
+    let gone = 0;
+    while (gone < this.#largest.length && this.#largest[gone]! < number) gone += 1;
+    this.#smallest.splice(0, gone);
+    this.#largest.splice(0, gone);
+    if (this.#smallest.length > 0 && this.#smallest[0]! < number) this.#smallest[0] = number;
+  }
+
   /** The highest ranges, highest first, at most `max`. */
   top(max: number): AckRange[] {
     const ranges: AckRange[] = [];

@@ -212,8 +212,18 @@ export class Tunnel {
     this.#closeFrame = { kind: 'close', code: CLOSE_CODES[code], reason: cutUtf8(reason, CLOSE_REASON_BYTES_MAX) };
     this.#closeIsDue = true;
     this.#stopEverything();
-    this.#timers.set('close', after(now, CLOSING_PTO * this.#probeTimeout));
+    this.#timers.set('close', after(now, CLOSING_PTO * this.#backoff(0)));
     this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason: { kind: 'closed', code } });
+  }
+
+  /** One CLOSE for a peer that is to be forgotten at once; `undefined` where it cannot be told. */
+  farewell(code: CloseCode, reason: string, now: Instant): { route: Route; bytes: Uint8Array } | undefined {
+    if (this.#state !== 'open') return undefined;
+    this.#closeFrame = { kind: 'close', code: CLOSE_CODES[code], reason };
+    this.#closeIsDue = true;
+    const buffer = new Uint8Array(BASE_MTU);
+    const transmit = this.#writeClose(buffer, now);
+    return transmit && { route: transmit.route, bytes: buffer.subarray(0, transmit.length) };
   }
 
   /** Forgets everything without a word to the peer. */
@@ -283,7 +293,7 @@ export class Tunnel {
     this.#probesUnheard = 0;
     if (!session.isConfirmed) this.#confirm(session, now);
     const path = this.#paths.getOrAdd(route);
-    if (path !== undefined) path.bytesReceived += length;
+    path?.noteReceived(length, now);
     const frames = decodeFrames(plaintext);
     if (this.#state === 'closing') {
       this.#hearWhileClosing(frames);
@@ -323,7 +333,7 @@ export class Tunnel {
     this.#outreach.complete(attempt);
     const path = this.#paths.getOrAdd(route);
     if (path !== undefined) {
-      path.bytesReceived += length;
+      path.noteReceived(length, now);
       if (isProved) path.validate(now);
       else path.startChallenge(this.#node.rng, now);
       if (rtt !== undefined) path.rtt.sample(rtt, 0);
@@ -336,9 +346,11 @@ export class Tunnel {
   }
 
   /** Takes in a session that was provisional until now. Its peer uses keys that went to `route`, so it receives there. */
-  adopt(session: Session, incarnation: Uint8Array, known: KnownRecord, route: Route, now: Instant): void {
+  adopt(session: Session, incarnation: Uint8Array, known: KnownRecord, proof: ProvedRoute, now: Instant): void {
+    const { route, roundTrip } = proof;
     const path = this.#paths.getOrAdd(route);
     path?.validate(now);
+    if (roundTrip !== undefined) path?.rtt.sample(roundTrip, 0);
     if (this.#paths.active === undefined && path !== undefined) this.#paths.activate(path);
     this.#join(session, incarnation, known, route, now);
   }
@@ -473,6 +485,7 @@ export class Tunnel {
       this.close('PROTOCOL_VIOLATION', 'ACK of a packet never sent', now);
       return;
     }
+    this.#acks.reportsAcked(largest, ack.ranges);
     if (largest <= this.#largestAcked) return;
     this.#largestAcked = largest;
     this.#probeCount = 0;
@@ -562,6 +575,11 @@ export class Tunnel {
   #askToConfirm(session: Session, now: Instant): void {
     const path = this.#paths.active;
     if (path === undefined || session.replacedAt !== undefined) return;
+    if (session === this.#sessions.sending) {
+      // All that is sent asks in it already, and probes repeat the question.
+      this.#control.push({ kind: 'ping' });
+      return;
+    }
     this.#direct({ path, session, frame: { kind: 'ping' }, pad: false });
     this.#timers.set('confirm', after(now, this.#backoff(0)));
   }
@@ -680,7 +698,8 @@ export class Tunnel {
     if (pad) writer.zeros(writer.remaining);
     const length = this.#seal(buffer, 0, writer, session);
     if (length === 0) return undefined;
-    this.#noteSent(path, isAckEliciting(frame), length, now);
+    // What asks in a session that is not sent in yet is repeated by its own timer, not by probes.
+    this.#noteSent(path, isAckEliciting(frame) && session === this.#sessions.sending, length, now);
     return { route: path.route, length, segmentSize: length };
   }
 
@@ -709,7 +728,8 @@ export class Tunnel {
     const writer = this.#body(buffer, start, limit);
     const from = writer.offset;
     const hasMore = this.#control.length > 0 || this.#datagrams.length > 0;
-    if (this.#acks.deadline <= now || (hasMore && this.#acks.isOwed)) {
+    const isWorthwhile = this.#acks.isOwed || (this.#control.length > 0 && this.#acks.hasGaps);
+    if (this.#acks.deadline <= now || (hasMore && isWorthwhile)) {
       const ack = this.#acks.frame(now);
       if (frameLength(ack) <= writer.remaining) {
         encodeFrame(writer, ack);
@@ -724,7 +744,9 @@ export class Tunnel {
     if (writer.offset > afterControl) session.carriedTraffic = true;
     const asksForAck = writer.offset > afterAck;
     const length = this.#seal(buffer, start, writer, session);
-    if (length > 0) this.#noteSent(path, asksForAck, length, now);
+    if (length === 0) return 0;
+    if (asksForAck && afterAck > from) this.#acks.reportedIn(this.#nextPacketNumber - 1);
+    this.#noteSent(path, asksForAck, length, now);
     return length;
   }
 
@@ -846,6 +868,12 @@ export interface TunnelState {
 export interface Arrival {
   readonly route: Route;
   readonly length: number;
+}
+
+/** Where an answer went that has been used, and how long that took, where it was sent only once. */
+export interface ProvedRoute {
+  readonly route: Route;
+  readonly roundTrip: number | undefined;
 }
 
 export type SendResult = 'queued' | 'too-large' | 'closed';

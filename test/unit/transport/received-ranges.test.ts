@@ -49,15 +49,16 @@ describe('the ranges of received packet numbers', () => {
     ]);
   });
 
-  it.each<[string, number[], [number, number][]]>([
-    ['joins the range below it', [1, 5, 2], [[5, 5], [1, 2]]], // biome-ignore format: one case a line
-    ['joins the range above it', [1, 5, 4], [[4, 5], [1, 1]]], // biome-ignore format: one case a line
-    ['joins two ranges into one', [1, 3, 2], [[1, 3]]],
-    ['stands alone between two', [1, 9, 5], [[9, 9], [5, 5], [1, 1]]], // biome-ignore format: one case a line
-    ['stands alone below all', [5, 9, 1], [[9, 9], [5, 5], [1, 1]]], // biome-ignore format: one case a line
-    ['that is there already changes nothing', [4, 5, 6, 9, 5, 4, 6, 9], [[9, 9], [4, 6]]], // biome-ignore format: one case a line
+  it.each<[string, number[], string]>([
+    ['joins the range below it', [1, 5, 2], '5 1-2'],
+    ['joins the range above it', [1, 5, 4], '4-5 1'],
+    ['joins two ranges into one', [1, 3, 2], '1-3'],
+    ['stands alone between two', [1, 9, 5], '9 5 1'],
+    ['stands alone below all', [5, 9, 1], '9 5 1'],
+    ['that is there already changes nothing', [4, 5, 6, 9, 5, 4, 6, 9], '9 4-6'],
   ])('a number %s', (_, numbers, expected) => {
-    expect(pairs(received(...numbers).top(10))).toEqual(expected);
+    const ranges = pairs(received(...numbers).top(10));
+    expect(ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(' ')).toBe(expected);
   });
 
   it('are at most 256: the lowest is forgotten', () => {
