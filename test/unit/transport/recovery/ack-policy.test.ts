@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest';
+import { MILLISECOND, NEVER } from '../../../../base/time.ts';
+import { ACK_RANGES_SENT_MAX } from '../../../../transport/constants.ts';
+import {
+  ACK_EAGER_PACKETS,
+  ACK_PACKETS_MAX,
+  ACKS_UNANSWERED_MAX,
+  AckPolicy,
+} from '../../../../transport/recovery/ack-policy.ts';
+import { at } from './lab.ts';
+
+/** Plain data: asks for an ACK, and can wait for it. */
+function data(acks: AckPolicy, number: number, ms: number): void {
+  acks.received(number, true, false, at(ms));
+}
+
+/** In order from `from` to `to`, each acknowledged at once. */
+function warmUp(acks: AckPolicy, from: number, to: number, ms: number): void {
+  for (let number = from; number <= to; number++) {
+    data(acks, number, ms);
+    acks.sent(false, at(ms));
+  }
+}
+
+/** How many ACKs go out for `packets` packets, `gapMs` apart, when the owner looks after each `batch`. */
+function acksFor(roundTripMs: number, packets: number, gapMs: number, batch: number): number {
+  const acks = new AckPolicy();
+  acks.onRoundTrip(roundTripMs * MILLISECOND);
+  warmUp(acks, 0, ACK_EAGER_PACKETS - 1, 0);
+  let sent = 0;
+  for (let i = 0; i < packets; i++) {
+    const ms = i * gapMs;
+    if (i % batch === 0 && acks.deadline <= at(ms)) {
+      acks.sent(false, at(ms));
+      sent += 1;
+    }
+    data(acks, ACK_EAGER_PACKETS + i, ms);
+    if (i % batch === batch - 1 && acks.deadline <= at(ms)) {
+      acks.sent(false, at(ms));
+      sent += 1;
+    }
+  }
+  return sent;
+}
+
+describe('an ACK', () => {
+  it('is not due before anything came', () => {
+    const acks = new AckPolicy();
+    expect([acks.deadline, acks.isOwed, acks.highest, acks.wantsAnswer]).toEqual([NEVER, false, -1, false]);
+  });
+
+  it('of one packet in order waits 25 ms for a second one, and is then due at once', () => {
+    const acks = new AckPolicy();
+    data(acks, 0, 100);
+    expect([acks.isOwed, acks.deadline]).toEqual([true, at(125)]);
+    data(acks, 1, 103);
+    expect(acks.deadline).toBe(at(103));
+  });
+
+  it.each<[string, number[], number]>([
+    ['after a gap', [0, 2], 101],
+    ['that fills a gap', [0, 2, 1], 102],
+    ['below all that came', [5, 3], 101],
+  ])('is due at once for a packet %s', (_, numbers, ms) => {
+    const acks = new AckPolicy();
+    for (const [index, number] of numbers.entries()) {
+      acks.sent(false, at(100));
+      data(acks, number, 100 + index);
+    }
+    expect(acks.deadline).toBe(at(ms));
+  });
+
+  it('is due at once when the first packet of all is not the first that was sent', () => {
+    const acks = new AckPolicy();
+    data(acks, 1, 100);
+    expect(acks.deadline).toBe(at(100));
+  });
+
+  it('is due at once for a packet whose sender waits on the answer', () => {
+    const acks = new AckPolicy();
+    acks.received(0, true, true, at(100));
+    expect(acks.deadline).toBe(at(100));
+  });
+
+  it('is never due for packets that do not ask, gaps or not, and they put nothing off', () => {
+    const acks = new AckPolicy();
+    for (const number of [0, 1, 5, 3, 9]) acks.received(number, false, false, at(number));
+    expect([acks.deadline, acks.isOwed, acks.highest]).toEqual([NEVER, false, 9]);
+    data(acks, 10, 100);
+    acks.received(11, false, false, at(110));
+    expect(acks.deadline).toBe(at(125));
+  });
+
+  it('that went out is owed again only when something else comes', () => {
+    const acks = new AckPolicy();
+    data(acks, 0, 100);
+    data(acks, 1, 101);
+    acks.sent(false, at(101));
+    expect([acks.deadline, acks.isOwed]).toEqual([NEVER, false]);
+    data(acks, 2, 200);
+    expect(acks.deadline).toBe(at(225));
+  });
+
+  it('goes for every second of the first hundred packets, and again after a pause', () => {
+    const acks = new AckPolicy();
+    acks.onRoundTrip(80 * MILLISECOND);
+    const waits: number[] = [];
+    for (let number = 0; number < 104; number += 2) {
+      data(acks, number, number / 100);
+      data(acks, number + 1, number / 100);
+      waits.push((acks.deadline - at(number / 100)) / MILLISECOND);
+      acks.sent(false, at(number / 100));
+    }
+    expect(waits.slice(0, 49).every((wait) => wait === 0)).toBe(true);
+    expect(waits.at(-1)).toBeGreaterThan(15);
+    data(acks, 104, 1_000);
+    data(acks, 105, 1_000);
+    expect(acks.deadline).toBe(at(1_000));
+  });
+
+  it('goes four times a round trip at high rates, or for every 64 packets', () => {
+    // 100 packets a millisecond for a second, read one by one: one in 64.
+    expect(acksFor(100, 100_000, 0.01, 1)).toBe(Math.floor(100_000 / ACK_PACKETS_MAX));
+    // One a millisecond: every 20 ms at 80 ms.
+    expect(acksFor(80, 1_000, 1, 1)).toBeGreaterThanOrEqual(45);
+    expect(acksFor(80, 1_000, 1, 1)).toBeLessThanOrEqual(51);
+    // Rarer than that: two packets by two.
+    expect(acksFor(80, 100, 24, 1)).toBe(50);
+  });
+
+  it('goes once for a batch, however often one is read', () => {
+    expect(acksFor(0.05, 48_000, 0.001, 48)).toBeLessThanOrEqual(1_000);
+  });
+
+  it('never waits longer than 25 ms, whatever the round trip', () => {
+    const acks = new AckPolicy();
+    acks.onRoundTrip(2_000 * MILLISECOND);
+    warmUp(acks, 0, 199, 0);
+    data(acks, 200, 10);
+    data(acks, 201, 11);
+    expect(acks.deadline).toBeLessThanOrEqual(at(35));
+  });
+
+  it('names all that came, and how long ago the highest did', () => {
+    const acks = new AckPolicy();
+    data(acks, 0, 100);
+    data(acks, 4, 110);
+    data(acks, 3, 112);
+    expect(acks.frame(at(120))).toEqual({
+      kind: 'ack',
+      delayUs: 10 * MILLISECOND,
+      ranges: [
+        { smallest: 3, largest: 4 },
+        { smallest: 0, largest: 0 },
+      ],
+    });
+  });
+
+  it('names 32 ranges at most, and among them what came since the last one', () => {
+    const acks = new AckPolicy();
+    for (let number = 0; number < 200; number += 2) data(acks, number, number);
+    acks.sent(false, at(200));
+    expect(acks.frame(at(200)).ranges).toHaveLength(ACK_RANGES_SENT_MAX);
+    expect(acks.frame(at(200)).ranges.at(-1)).toEqual({ smallest: 136, largest: 136 });
+    data(acks, 51, 201);
+    expect(acks.frame(at(201)).ranges.at(-1)).toEqual({ smallest: 50, largest: 52 });
+    acks.sent(false, at(201));
+    expect(acks.frame(at(202)).ranges.at(-1)).toEqual({ smallest: 136, largest: 136 });
+  });
+
+  it('repeats nothing that an acknowledged one said (RFC 9000 §13.2.4)', () => {
+    const acks = new AckPolicy();
+    for (const number of [0, 1, 4, 5, 8]) data(acks, number, number);
+    acks.sent(true, at(10));
+    data(acks, 9, 11);
+    data(acks, 10, 11);
+    acks.onAckAcked(8);
+    expect(acks.frame(at(12)).ranges).toEqual([{ smallest: 9, largest: 10 }]);
+    // What was missing then and comes late is said all the same.
+    data(acks, 6, 13);
+    expect(acks.frame(at(13)).ranges).toEqual([
+      { smallest: 9, largest: 10 },
+      { smallest: 6, largest: 6 },
+    ]);
+    expect(acks.highest).toBe(10);
+  });
+
+  it('wants an answer when many went out unacknowledged that repeat gaps, and not otherwise', () => {
+    const acks = new AckPolicy();
+    warmUp(acks, 0, 100, 0);
+    expect(acks.wantsAnswer).toBe(false);
+    const gappy = new AckPolicy();
+    for (let i = 0; i < ACKS_UNANSWERED_MAX; i++) {
+      expect(gappy.wantsAnswer).toBe(false);
+      data(gappy, 2 * i, i);
+      gappy.sent(false, at(i));
+    }
+    expect(gappy.wantsAnswer).toBe(true);
+    gappy.sent(true, at(20));
+    expect(gappy.wantsAnswer).toBe(false);
+  });
+});
