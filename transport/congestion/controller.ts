@@ -23,8 +23,11 @@ export interface CongestionController {
   /** Packets were declared lost. */
   onLoss(loss: LossSample, now: Instant): void;
 
-  /** All packets of the latest `onLoss` turned out to have arrived (a spurious loss): undo it where that is possible. */
-  onSpuriousLoss(now: Instant): void;
+  /**
+   * `packets` of those an `onLoss` at `declaredAt` reported have arrived after all. Once every loss behind a reduction has proved
+   * spurious, the reduction is undone; one real loss among them makes it stand.
+   */
+  onSpuriousLoss(packets: number, declaredAt: Instant, now: Instant): void;
 
   /** The datagram size of the path changed: what is counted in packets follows. */
   onMtuChange(mtu: number): void;
@@ -57,7 +60,7 @@ export interface AckSample {
 
 /** Delivery rate over the flight of the newest acknowledged packet (draft-ietf-ccwg-bbr, delivery rate estimation). */
 export interface RateSample {
-  /** Bytes a second. */
+  /** Bytes a second; 0 where the interval was shorter than the lowest RTT, which no true rate comes from. */
   readonly deliveryRate: number;
   /** Bytes delivered, and microseconds passed, between that packet's sending and now. */
   readonly delivered: number;
@@ -83,6 +86,8 @@ export interface LossSample {
   /** Bytes in flight right after the newest lost packet was sent, and all bytes lost since it was sent. */
   readonly sentInFlight: number;
   readonly lostSinceSent: number;
+  /** The newest lost packet went out while the application limited the sending. */
+  readonly isAppLimited: boolean;
   /** RFC 9002 §7.6: everything sent over several probe timeouts was lost. */
   readonly isPersistent: boolean;
 }
@@ -96,3 +101,6 @@ export function initialWindow(mtu: number): number {
 export function minimumWindow(mtu: number): number {
   return 2 * mtu;
 }
+
+/** More than any credit this side can be given; keeps a window finite whatever is acknowledged. */
+export const MAXIMUM_WINDOW: number = 2 ** 40;
