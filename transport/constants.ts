@@ -41,6 +41,7 @@ export const REPLIES_QUEUED_MAX = 256;
 export const DATAGRAMS_QUEUED_MAX = 64;
 export const DIRECTED_QUEUED_MAX = 16;
 export const DATAGRAMS_RECEIVED_MAX = 1_024;
+export const DATAGRAM_BYTES_RECEIVED_MAX: number = 4 * 2 ** 20;
 export const CONTROL_FRAMES_QUEUED_MAX = 64;
 /** A tunnel younger in use than this is never evicted for a stranger. */
 export const EVICTABLE_AFTER: number = 60 * SECOND;

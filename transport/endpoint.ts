@@ -22,6 +22,7 @@ import {
 import type { IdentityRecord } from '../wire/records.ts';
 import type { TunnelConfig } from './constants.ts';
 import {
+  DATAGRAM_BYTES_RECEIVED_MAX,
   DATAGRAMS_RECEIVED_MAX,
   DEFAULT_CONFIG,
   EVICTABLE_AFTER,
@@ -81,6 +82,7 @@ export class Endpoint {
   readonly #replies: BoundedQueue<Reply> = new BoundedQueue(REPLIES_QUEUED_MAX);
   readonly #events: TunnelEvent[] = [];
   readonly #received: BoundedQueue<ReceivedDatagram> = new BoundedQueue(DATAGRAMS_RECEIVED_MAX);
+  #receivedBytes = 0;
   #receivedDropped = 0;
 
   constructor(options: EndpointOptions, now: Instant) {
@@ -229,7 +231,21 @@ export class Endpoint {
   }
 
   pollDatagram(): ReceivedDatagram | undefined {
-    return this.#received.shift();
+    const datagram = this.#received.shift();
+    this.#receivedBytes -= datagram?.data.length ?? 0;
+    return datagram;
+  }
+
+  #deliver(datagram: ReceivedDatagram): void {
+    this.#receivedBytes += datagram.data.length;
+    const dropped = this.#received.push(datagram);
+    if (dropped !== undefined) this.#noteDropped(dropped);
+    while (this.#receivedBytes > DATAGRAM_BYTES_RECEIVED_MAX) this.#noteDropped(this.#received.shift()!);
+  }
+
+  #noteDropped(datagram: ReceivedDatagram): void {
+    this.#receivedBytes -= datagram.data.length;
+    this.#receivedDropped += 1;
   }
 
   // Packets.
@@ -296,7 +312,7 @@ export class Endpoint {
     if (refusal !== undefined) return refusal;
     if (equal(record.identityKey, identity.signing.publicKey)) return 'own-key';
     if (!this.#options.admit(record)) return 'not-admitted';
-    if (this.#provisional.size >= PROVISIONAL_MAX) return 'tables-full';
+    if (this.#provisional.size >= PROVISIONAL_MAX && !isCrowded) return 'tables-full';
     const incarnation = this.#incarnationFor(identityKey);
     const localId = this.#drawId();
     const answer = handshake.respond({ form: 'packet', localId, incarnation });
@@ -536,9 +552,7 @@ export class Endpoint {
       },
       releaseId: (id) => this.#owners.delete(id),
       emit: (event) => this.#events.push(event),
-      deliver: (datagram) => {
-        if (this.#received.push(datagram) !== undefined) this.#receivedDropped += 1;
-      },
+      deliver: (datagram) => this.#deliver(datagram),
       drop: (reason) => this.drops.add(reason),
     };
   }

@@ -150,6 +150,11 @@ export class Tunnel {
     return this.#usedAt;
   }
 
+  /** Datagrams that gave way to newer ones before they were sent. */
+  get datagramsDropped(): number {
+    return this.#datagramsDropped;
+  }
+
   /** Where the peer may be asked for: where we were told it is, and where it has shown that it receives. */
   get allRoutes(): readonly Route[] {
     const routes = new Map<string, Route>();

@@ -1,6 +1,7 @@
 import type { CryptoBackend } from '../../crypto/backend.ts';
 import { runCrossing } from './crossing.ts';
 import { REKEY_PACKETS_A_SEED, rekeyFaults, runRekey } from './rekey.ts';
+import { runReplay } from './replay.ts';
 import { runSwarm } from './swarm.ts';
 
 /** A campaign runs one seed: it gives what it saw, or throws where a rule was broken. */
@@ -35,6 +36,10 @@ export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {
       if (faults.length > 0) throw new Error(faults.join('; '));
       return { ...result, digest: undefined };
     },
+  },
+  replay: {
+    about: 'a million replayed packets a seed, from anywhere: none is accepted',
+    run: (seed, crypto) => runReplay(seed, 1_000_000, crypto),
   },
 };
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
-import { concat, toHex } from '../../base/bytes.ts';
+import { assert } from '../../base/assert.ts';
+import { concat } from '../../base/bytes.ts';
 import { after, type Instant, MILLISECOND, SECOND } from '../../base/time.ts';
 import type { Aead, CryptoBackend, Ed25519KeyPair, ScryptCost, X25519KeyPair } from '../../crypto/backend.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
@@ -13,6 +14,7 @@ import type { ReceivedDatagram } from '../../transport/events.ts';
 import { mac, mac1Key } from '../../transport/gate.ts';
 import { writeU64 } from '../../wire/integers.ts';
 import {
+  decodePacket,
   INITIATION_MAC1_OFFSET,
   INITIATION_MAC2_OFFSET,
   RESPONSE_MAC1_OFFSET,
@@ -196,16 +198,25 @@ export function withMac2(message: Uint8Array, cookie: Uint8Array): Uint8Array {
   return out;
 }
 
+/** The cookie that a node gives to this source: it answers every wrong MAC2 with one. */
+export function askCookie(world: World, peer: SimPeer, from: SimAddress, initiation: Uint8Array): Uint8Array {
+  const garbled = initiation.slice().fill(0xff, INITIATION_MAC2_OFFSET);
+  const [reply] = feed(world, peer, from, garbled);
+  assert(reply !== undefined, 'a wrong MAC2 is answered');
+  const packet = decodePacket(reply.bytes.slice());
+  assert(packet.kind === 'cookie', 'with a cookie');
+  return packet.cookie.slice();
+}
+
 export function flipped(bytes: Uint8Array, index: number, pattern: number): Uint8Array {
   const out = bytes.slice();
   out[index]! ^= pattern;
   return out;
 }
 
-/** A backend that counts what costs, and remembers every AEAD key by its fingerprint. */
+/** A backend that counts what a handshake costs. */
 export class CountingBackend implements CryptoBackend {
   readonly name = 'counting';
-  readonly aeadKeys: string[] = [];
   diffieHellmans = 0;
   keyPairs = 0;
   verifications = 0;
@@ -233,7 +244,6 @@ export class CountingBackend implements CryptoBackend {
   }
 
   aead(key: Uint8Array): Aead {
-    this.aeadKeys.push(toHex(this.#inner.sha256(key)));
     return this.#inner.aead(key);
   }
 
