@@ -110,12 +110,13 @@ describe('provisional sessions', () => {
       expect(types(feed(world, b, from, withCookie(world, b, from, message)))).toEqual([TYPE_RESPONSE]);
     }
     expect(b.node.endpoint.provisionalCount).toBe(PROVISIONAL_MAX);
-    // One more peer, and one more session of a peer that has its four.
-    for (const self of [makeSelf(rng), selves[0]!]) {
-      const from = strangeAddress(asked++);
-      expectInert(world, b, from, withCookie(world, b, from, initiationBy(self, b)));
-    }
-    expect(b.node.endpoint.drops.count('tables-full')).toBe(2);
+    // One more peer finds no room; a peer that has its four gives up its oldest.
+    const [stranger, known] = [strangeAddress(asked++), strangeAddress(asked++)];
+    expectInert(world, b, stranger, withCookie(world, b, stranger, initiationBy(makeSelf(rng), b)));
+    expect(b.node.endpoint.drops.count('tables-full')).toBe(1);
+    const again = withCookie(world, b, known, initiationBy(selves[0]!, b));
+    expect(types(feed(world, b, known, again))).toEqual([TYPE_RESPONSE]);
+    expect(b.node.endpoint.provisionalCount).toBe(PROVISIONAL_MAX);
     // After five seconds there is room for everybody.
     run(world, UNCONFIRMED_LIFETIME);
     expect(b.node.endpoint.inspect()).toMatchObject({ tunnels: [], provisional: [], sessionIds: 0 });
