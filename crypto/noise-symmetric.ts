@@ -17,6 +17,20 @@ export function writeNonce(nonce: Uint8Array, counter: number): void {
   nonce[11] = counter;
 }
 
+/** One for each pattern that is spoken, and that is one; the vectors speak some sixty more. */
+const initialHashes: Map<string, Uint8Array> = new Map();
+
+/** Noise §5.2, InitializeSymmetric: the name itself, or its hash where it is too long. Nobody writes to it. */
+function initialHash(backend: CryptoBackend, protocolName: string): Uint8Array {
+  let hash = initialHashes.get(protocolName);
+  if (hash === undefined) {
+    const name = ascii(protocolName);
+    hash = name.length > 32 ? backend.sha256(name) : padTo32(name);
+    initialHashes.set(protocolName, hash);
+  }
+  return hash;
+}
+
 /**
  * Noise §5.1 and §5.2: what both sides have heard so far (h), what they share so far (ck), and the key that follows from it.
  * Nothing in here is kept of the caller's: bytes handed in may be reused as soon as a method returns.
@@ -34,9 +48,8 @@ export class SymmetricState {
   readonly #nonce = new Uint8Array(AEAD_NONCE_BYTES);
 
   constructor(backend: CryptoBackend, protocolName: string) {
-    const name = ascii(protocolName);
     this.#backend = backend;
-    this.#hash = name.length > 32 ? backend.sha256(name) : padTo32(name);
+    this.#hash = initialHash(backend, protocolName);
     this.#chainingKey = this.#hash.slice();
   }
 

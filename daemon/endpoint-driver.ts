@@ -1,0 +1,198 @@
+import type { Instant } from '../base/time.ts';
+import { NEVER } from '../base/time.ts';
+import type { EndpointOptions } from '../transport/endpoint.ts';
+import { Endpoint } from '../transport/endpoint.ts';
+import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
+import type { IpEndpoint } from '../wire/ip-endpoint.ts';
+import { systemNow } from './clock.ts';
+import { SystemRng } from './system-rng.ts';
+import type { UdpRoute } from './udp-route.ts';
+import type { UdpCounts, UdpSocketOptions } from './udp-socket.ts';
+import { UdpSocket } from './udp-socket.ts';
+
+/**
+ * A node's endpoint in the real world: a socket, a clock and one timer around it.
+ *
+ * Reads go into the endpoint as they come, and what they brought is handed on at once. Sending waits for the end of the burst, so
+ * that one acknowledgement answers many packets: a turn of the event loop reads at most 32 datagrams (libuv), then sends at most
+ * `DATAGRAMS_PER_TURN`, then lets the rest of the process have its turn.
+ *
+ * Whatever the owner asks of the endpoint goes through `use`, which sees to it that it is sent.
+ */
+export class EndpointDriver {
+  readonly #endpoint: Endpoint;
+  readonly #listener: EndpointListener;
+  #socket!: UdpSocket;
+  /** What `pollTransmit` writes into, and the socket sends from. */
+  readonly #buffer: Uint8Array = new Uint8Array(TRANSMIT_BUFFER_BYTES);
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** In whole milliseconds, as the timer counts. */
+  #timerAt: number = NEVER;
+  #asksWaiting = 0;
+  #isDelivering = false;
+  #isClosed = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: EndpointDriverOptions) {
+    this.#endpoint = new Endpoint({ ...options, rng: options.rng ?? new SystemRng() }, systemNow());
+    this.#listener = options.listener;
+  }
+
+  static async open(options: EndpointDriverOptions): Promise<EndpointDriver> {
+    const driver = new EndpointDriver(options);
+    const { host, port, createSocket } = options;
+    driver.#socket = await UdpSocket.open({
+      index: 0,
+      host,
+      port,
+      createSocket,
+      listener: {
+        datagram: (route, bytes) => driver.#handleDatagram(route, bytes),
+        writable: () => driver.#schedule(),
+      },
+    });
+    return driver;
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort;
+  }
+
+  get counts(): UdpCounts {
+    return this.#socket.counts;
+  }
+
+  /** How often the kernel refused something, by error code. */
+  get errors(): ReadonlyMap<string, number> {
+    return this.#socket.errors;
+  }
+
+  /** The route to hand to `Endpoint.connect`. */
+  routeTo(remote: IpEndpoint): UdpRoute {
+    return this.#socket.routeTo(remote);
+  }
+
+  /** Asks something of the endpoint. What it has to send, and a changed timeout, are seen to in this turn or the next. */
+  use<T>(work: (endpoint: Endpoint, now: Instant) => T): T {
+    const result = work(this.#endpoint, systemNow());
+    if (this.#isClosed) return result;
+    // A tunnel keeps a bounded number of datagrams: an owner who sends many at once must not outrun the turn that takes them.
+    if (++this.#asksWaiting >= ASKS_PER_TURN) this.#transmit();
+    this.#schedule();
+    return result;
+  }
+
+  /** Tells every peer, then leaves nothing behind: no socket, no timer. What it ends is still reported, and nothing after that. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #handleDatagram(route: UdpRoute, bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.#endpoint.handleDatagram(route, bytes, systemNow());
+    this.#schedule();
+    this.#deliver();
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    this.#immediate ??= setImmediate(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#immediate = undefined;
+    const now = systemNow();
+    if (this.#endpoint.nextTimeout() <= now) this.#endpoint.handleTimeout(now);
+    if (this.#transmit() === 'more') this.#schedule();
+    this.#armTimer();
+    this.#deliver();
+  };
+
+  /** Sends until nothing waits, the kernel takes no more, or others should have their turn. */
+  #transmit(): 'idle' | 'busy' | 'more' {
+    this.#asksWaiting = 0;
+    const now = systemNow();
+    for (let datagrams = 0; datagrams < DATAGRAMS_PER_TURN; ) {
+      // When the socket is writable again, a turn is scheduled.
+      if (this.#socket.isBusy) return 'busy';
+      const transmit = this.#endpoint.pollTransmit(this.#buffer, now);
+      if (transmit === undefined) return 'idle';
+      datagrams += Math.max(1, this.#socket.send(transmit, this.#buffer));
+    }
+    return 'more';
+  }
+
+  /** One at a time: what a callback asks for is delivered after it has returned. */
+  #deliver(): void {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    try {
+      for (let next = this.#endpoint.pollEvent(); next !== undefined; next = this.#endpoint.pollEvent()) {
+        this.#listener.event(next);
+      }
+      for (let next = this.#endpoint.pollDatagram(); next !== undefined; next = this.#endpoint.pollDatagram()) {
+        this.#listener.datagram(next);
+      }
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  /** Rounded up to the timer's milliseconds, so that nothing wakes before something is due. */
+  #armTimer(): void {
+    const at = this.#endpoint.nextTimeout();
+    const timerAt = Math.ceil(at / 1_000);
+    if (timerAt === this.#timerAt) return;
+    this.#timerAt = timerAt;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (at === NEVER) return;
+    const wait = Math.ceil((at - systemNow()) / 1_000);
+    this.#timer = setTimeout(this.#ring, Math.min(wait, TIMER_MS_MAX));
+  }
+
+  readonly #ring = (): void => {
+    // Node counts from the beginning of a turn and may ring a little early; then nothing is due, and it is armed again.
+    this.#timerAt = NEVER;
+    this.#turn();
+  };
+
+  async #close(): Promise<void> {
+    const now = systemNow();
+    this.#isClosed = true;
+    for (const tunnel of this.#endpoint.tunnels) this.#endpoint.close(tunnel.key, 'SHUTDOWN', '', now);
+    clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
+    // Nothing new comes in, so this ends; a kernel that takes nothing is given up on.
+    for (let state = this.#transmit(); state !== 'idle'; state = this.#transmit()) {
+      await this.#socket.drained();
+      if (this.#socket.isBusy) break;
+    }
+    this.#deliver();
+    await this.#socket.close();
+  }
+}
+
+/** Called from the event loop with nothing of the driver on the stack but the call itself: anything may be asked of it. */
+export interface EndpointListener {
+  event(event: TunnelEvent): void;
+  datagram(datagram: ReceivedDatagram): void;
+}
+
+export interface EndpointDriverOptions
+  extends Omit<EndpointOptions, 'rng'>,
+    Pick<UdpSocketOptions, 'host' | 'port' | 'createSocket'> {
+  /** The system's where it is left out. */
+  readonly rng?: EndpointOptions['rng'];
+  readonly listener: EndpointListener;
+}
+
+/** As much as `pollTransmit` may write. */
+const TRANSMIT_BUFFER_BYTES = 65_536;
+const DATAGRAMS_PER_TURN = 64;
+/** Half of what a tunnel queues. */
+const ASKS_PER_TURN = 32;
+/** Above this Node's timers ring at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;

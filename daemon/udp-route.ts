@@ -1,0 +1,133 @@
+import { isIP } from 'node:net';
+import { assert } from '../base/assert.ts';
+import type { DirectRoute } from '../transport/route.ts';
+import { directRoute } from '../transport/route.ts';
+import type { IpEndpoint } from '../wire/ip-endpoint.ts';
+import { formatIpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
+
+/**
+ * A direct route as the socket that it leaves through knows it. Its names are made when somebody asks: what comes from a forged
+ * address is dropped before anybody does, and must cost next to nothing.
+ */
+export class UdpRoute implements DirectRoute {
+  readonly kind = 'direct';
+  readonly socket: number;
+  readonly host: string;
+  readonly port: number;
+  #names: Pick<DirectRoute, 'key' | 'source' | 'remote'> | undefined;
+
+  /** `host` as the socket writes it: an IPv4 address in its mapped form where the socket is of IPv6. */
+  constructor(socket: number, host: string, port: number) {
+    this.socket = socket;
+    this.host = host;
+    this.port = port;
+  }
+
+  get key(): string {
+    return this.#named().key;
+  }
+
+  get source(): string {
+    return this.#named().source;
+  }
+
+  get remote(): IpEndpoint {
+    return this.#named().remote;
+  }
+
+  #named(): Pick<DirectRoute, 'key' | 'source' | 'remote'> {
+    if (this.#names === undefined) {
+      const bytes = parseIpAddress(this.host);
+      assert(bytes !== undefined, 'a socket names hosts by address');
+      const route = directRoute(this.socket, ipEndpoint(bytes, this.port));
+      // A link-local address is another host on every interface, so the interface belongs to the route's name.
+      this.#names = { ...route, key: `${route.key}${zoneOf(this.host)}` };
+    }
+    return this.#names;
+  }
+}
+
+/** Of each generation. A live tunnel has a few paths, a node a thousand tunnels; a flood of forged sources fills it and no more. */
+export const ROUTES_MAX = 8_192;
+
+/**
+ * The routes of one socket: the same object for the same address as long as it is remembered. At most two generations are: the
+ * one that fills, which an address enters whenever it is used, and the one before. So the last `ROUTES_MAX` addresses used are
+ * always known, at no cost of keeping them in order. One that comes again later gets a new object with the same key, which
+ * means the same to the machines.
+ */
+export class UdpRouteTable {
+  readonly #socket: number;
+  readonly #isDualStack: boolean;
+  #young: Map<string, UdpRoute> = new Map();
+  #old: Map<string, UdpRoute> = new Map();
+  /** Reads come in runs from one address. */
+  #last: UdpRoute | undefined;
+
+  constructor(socket: number, isDualStack: boolean) {
+    this.#socket = socket;
+    this.#isDualStack = isDualStack;
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** The route of a host, by the text that the socket has for it. */
+  from(host: string, port: number): UdpRoute {
+    const last = this.#last;
+    if (last !== undefined && last.port === port && last.host === host) return last;
+    const key = `${port} ${host}`;
+    let route = this.#young.get(key);
+    if (route === undefined) {
+      route = this.#old.get(key) ?? new UdpRoute(this.#socket, host, port);
+      if (this.#young.size >= ROUTES_MAX) {
+        this.#old = this.#young;
+        this.#young = new Map();
+      }
+      this.#young.set(key, route);
+    }
+    this.#last = route;
+    return route;
+  }
+
+  to(remote: IpEndpoint): UdpRoute {
+    return this.from(this.#hostOf(remote), remote.port);
+  }
+
+  #hostOf(remote: IpEndpoint): string {
+    if (remote.family === 4) return `${this.#isDualStack ? '::ffff:' : ''}${remote.address.join('.')}`;
+    const text = formatIpEndpoint(remote);
+    return text.slice(1, text.lastIndexOf(']'));
+  }
+}
+
+/** 4 or 16 bytes; the zone of a link-local address is left out. */
+export function parseIpAddress(text: string): Uint8Array | undefined {
+  // Without the zone, which may be any name an interface can have.
+  const address = text.slice(0, text.length - zoneOf(text).length);
+  const version = isIP(address);
+  if (version === 0) return undefined;
+  if (version === 4) return Uint8Array.from(address.split('.'), Number);
+  const [head, tail] = address.split('::');
+  const front = groupsOf(head!);
+  const back = tail === undefined ? [] : groupsOf(tail);
+  const groups = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+  return Uint8Array.from(groups.flatMap((group) => [group >>> 8, group & 0xff]));
+}
+
+/** 16 bits each; an IPv4 address at the end is two of them (RFC 4291 §2.2). */
+function groupsOf(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return Number.parseInt(group, 16);
+    const [a, b, c, d] = group.split('.').map(Number);
+    return [(a! << 8) | b!, (c! << 8) | d!];
+  });
+}
+
+/** `%eth0` of `fe80::1%eth0`, nothing of most addresses. */
+function zoneOf(text: string): string {
+  const start = text.indexOf('%');
+  return start < 0 ? '' : text.slice(start);
+}
