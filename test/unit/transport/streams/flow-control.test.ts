@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { instant } from '../../../../base/time.ts';
+import { READY_ALLOWANCE } from '../../../../transport/streams/constants.ts';
+import { NodeBudget, ReceiveWindow, SendCredit, TunnelWindow } from '../../../../transport/streams/flow-control.ts';
+import { KIB, MIB, RTT } from './lab.ts';
+
+function tunnelWindow(options: { max?: number; budget?: NodeBudget } = {}): TunnelWindow {
+  return new TunnelWindow({ max: options.max ?? 64 * MIB, budget: options.budget ?? new NodeBudget() }, instant(0));
+}
+
+describe('a receive window', () => {
+  it('raises its limit in quarters', () => {
+    const window = new ReceiveWindow(1_000, instant(0));
+    expect([window.raise(1_249), window.limit]).toEqual([false, 1_000]);
+    expect([window.raise(1_250), window.limit]).toEqual([true, 1_250]);
+    expect([window.raise(1_000), window.limit]).toEqual([false, 1_250]);
+  });
+
+  it('is to double when it was used up within two round trips, and not when it took longer', () => {
+    const window = new ReceiveWindow(1_000, instant(0));
+    expect(window.measure(499, RTT, instant(1))).toBe(false);
+    expect(window.measure(500, RTT, instant(RTT))).toBe(true);
+    expect(window.measure(1_000, RTT, instant(2 * RTT + 1))).toBe(false);
+    // A whole window in two round trips is as fast as half of one in one.
+    expect(window.measure(2_000, RTT, instant(4 * RTT + 1))).toBe(true);
+  });
+
+  it('judges a burst after a pause by the burst', () => {
+    const window = new ReceiveWindow(1_000, instant(0));
+    expect(window.measure(500, RTT, instant(1_000 * RTT))).toBe(false);
+    expect(window.measure(1_000, RTT, instant(1_000 * RTT + 1))).toBe(true);
+  });
+});
+
+describe('the window of a tunnel', () => {
+  it('gives credit back for what readers took', () => {
+    const window = tunnelWindow();
+    window.moved(255 * KIB, 255 * KIB, 0);
+    expect(window.raise()).toBe(false);
+    window.moved(KIB, KIB, 0);
+    expect(window.raise()).toBe(true);
+    expect([window.limit, window.open]).toEqual([MIB + 256 * KIB, MIB]);
+  });
+
+  it('gives credit back for what waits in order for a reader, but not for what waits behind a hole', () => {
+    const stalled = tunnelWindow();
+    stalled.moved(512 * KIB, 0, 512 * KIB);
+    expect([stalled.raise(), stalled.open]).toEqual([true, MIB]);
+    const holed = tunnelWindow();
+    holed.moved(512 * KIB, 0, 0);
+    expect([holed.raise(), holed.open]).toEqual([false, 512 * KIB]);
+  });
+
+  it('does so up to an allowance, which the budget backs', () => {
+    const budget = new NodeBudget();
+    const window = tunnelWindow({ budget });
+    for (let i = 0; i < 1_000; i++) {
+      const piece = Math.min(256 * KIB, window.open);
+      window.moved(piece, 0, piece);
+      window.raise();
+    }
+    expect([window.open, window.received, budget.used]).toEqual([0, MIB + READY_ALLOWANCE, READY_ALLOWANCE]);
+    // Taken at last, all of it comes back.
+    window.moved(0, window.ready, -window.ready);
+    window.raise();
+    window.moved(window.open, window.open, 0);
+    window.raise();
+    expect([window.open, budget.used]).toEqual([MIB, 0]);
+  });
+
+  it('commits no more than its maximum', () => {
+    const window = tunnelWindow({ max: 4 * MIB });
+    for (let i = 0; i < 1_000; i++) {
+      const piece = Math.min(256 * KIB, window.open);
+      window.moved(piece, 0, piece);
+      window.raise();
+      expect(window.committed).toBeLessThanOrEqual(4 * MIB);
+    }
+    expect(window.committed).toBe(4 * MIB);
+  });
+
+  it('has its first mebibyte even where the node has nothing to lend', () => {
+    const window = tunnelWindow({ budget: new NodeBudget(0) });
+    expect(window.growStream(1)).toBe(true);
+    expect(window.growStream(MIB)).toBe(false);
+    window.moved(MIB, 0, MIB);
+    expect([window.raise(), window.open]).toEqual([false, 0]);
+    window.moved(0, MIB, -MIB);
+    expect([window.raise(), window.open]).toEqual([true, MIB]);
+  });
+
+  it('lets one stream grow to 32 MiB, the next to less, and always leaves a quarter', () => {
+    const budget = new NodeBudget();
+    const window = tunnelWindow({ budget });
+    const sizes: number[] = [];
+    for (let stream = 0; stream < 40; stream++) {
+      let size = 256 * KIB;
+      while (size < 32 * MIB && window.growStream(size)) size *= 2;
+      sizes.push(size / MIB);
+    }
+    expect(sizes.slice(0, 8)).toEqual([32, 8, 4, 2, 2, 1, 0.5, 0.25]);
+    const grown = sizes.reduce((sum, size) => sum + size - 0.25, 0);
+    expect(grown).toBeLessThanOrEqual(48);
+    expect([window.size, budget.used]).toEqual([64 * MIB, 63 * MIB]);
+    window.shrinkStream(31.75 * MIB);
+    expect(window.growStream(8 * MIB)).toBe(true);
+    window.release();
+    expect(budget.used).toBe(0);
+  });
+});
+
+describe('credit to send', () => {
+  it('only rises', () => {
+    const credit = new SendCredit(100);
+    credit.use(60);
+    expect([credit.raise(100), credit.raise(50), credit.available]).toEqual([false, false, 40]);
+    expect([credit.raise(101), credit.available]).toEqual([true, 41]);
+    expect(() => credit.use(42)).toThrow('beyond the credit');
+  });
+});
+
+describe('the budget of a node', () => {
+  it('lends nobody more than half of what is left', () => {
+    const budget = new NodeBudget(64 * MIB);
+    expect([budget.take(33 * MIB), budget.take(32 * MIB), budget.take(17 * MIB)]).toEqual([false, true, false]);
+    expect([budget.takeUpTo(MIB), budget.takeUpTo(64 * MIB), budget.used]).toEqual([MIB, 15.5 * MIB, 48.5 * MIB]);
+    budget.giveBack(48.5 * MIB);
+    expect(budget.used).toBe(0);
+  });
+
+  it('leaves late tunnels a share', () => {
+    const budget = new NodeBudget();
+    const windows = Array.from({ length: 12 }, () => tunnelWindow({ budget }));
+    const sizes = windows.map((window) => {
+      let size = 256 * KIB;
+      while (size < 32 * MIB && window.growStream(size)) size *= 2;
+      return window.size / MIB;
+    });
+    expect(sizes).toEqual([64, 64, 64, 32, 16, 8, 8, 4, 2, 2, 2, 1]);
+    expect(budget.used).toBeLessThanOrEqual(256 * MIB);
+  });
+});

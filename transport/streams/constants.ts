@@ -1,0 +1,65 @@
+// Specification: both sides rely on these (PROTOCOL.md §6).
+
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+
+/** Streams that either side may have opened before the first MAX_STREAMS. */
+export const STREAMS_INITIAL = 128;
+/** What may be sent on a stream before the first MAX_STREAM_DATA, in each direction. */
+export const STREAM_WINDOW_INITIAL: number = 256 * KIB;
+/** What may be sent on all streams of a tunnel together before the first MAX_DATA. */
+export const TUNNEL_WINDOW_INITIAL: number = 1 * MIB;
+
+/** Why an open was refused, as the code of the RESET and the STOP that answer it (PROTOCOL.md §11). */
+export const REFUSALS = {
+  NO_LISTENER: 10,
+  BACKLOG_FULL: 11,
+  NOT_TRUSTED: 12,
+  LIMIT: 13,
+} as const;
+
+// Implementation: ours alone.
+
+/**
+ * Bytes that lie in order and wait for their readers give the tunnel's credit back as if they had been taken, up to so many:
+ * what a few stalled readers leave lying is not taken out of their neighbours' window.
+ */
+export const READY_ALLOWANCE: number = 16 * MIB;
+/** All windows of the streams of a tunnel may have grown by this share of the tunnel's window, so a part always stays free. */
+export const GROWTH_SHARE = 0.75;
+/** A window doubles when it was used up in so many smoothed round trips. */
+export const WINDOW_ROUND_TRIPS = 2;
+/** A limit is told to the peer when it can rise by this share of the window: never once per read. */
+export const CREDIT_SHARE = 0.25;
+/** RFC 9000 §21.6: what arrives out of order is kept in at most so many pieces. */
+export const OUT_OF_ORDER_RANGES_MAX = 256;
+export const SEND_BUFFER_INITIAL: number = 256 * KIB;
+/** A written piece below this size is copied, so that many small ones do not cost an object each; a larger one is kept. */
+export const COPIED_BELOW: number = 4 * KIB;
+/** Copied pieces share chunks of up to this size. */
+export const SHARED_CHUNK_BYTES_MAX: number = 16 * KIB;
+/** What a reader is handed at once at most: large enough for one system call, small enough for the allocator to use again. */
+export const READ_CHUNK_BYTES_MAX: number = 32 * KIB;
+export const READ_CHUNK_BYTES_MIN = 256;
+/** No frame begins with less room for data than this at the end of a packet that already carries something. */
+export const SLIVER_BYTES = 32;
+
+/** What a daemon, a test or a simulation may set. */
+export interface StreamConfig {
+  /** Streams of one peer that may be open at once. */
+  readonly peerStreamsMax: number;
+  readonly streamWindowMax: number;
+  readonly tunnelWindowMax: number;
+  /** Written and not yet acknowledged bytes of one stream. */
+  readonly sendBufferMax: number;
+}
+
+export const DEFAULT_STREAM_CONFIG: StreamConfig = {
+  peerStreamsMax: 1_024,
+  streamWindowMax: 32 * MIB,
+  tunnelWindowMax: 64 * MIB,
+  sendBufferMax: 4 * MIB,
+};
+
+/** What the buffers of all tunnels of a node may hold together, beyond the first window of each tunnel and stream. */
+export const NODE_BUDGET_BYTES: number = 256 * MIB;
