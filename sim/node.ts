@@ -4,7 +4,7 @@ import type { Instant } from '../base/time.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { TunnelConfig } from '../transport/constants.ts';
-import type { EndpointOptions } from '../transport/endpoint.ts';
+import type { EndpointOptions, PeerStreamEvent } from '../transport/endpoint.ts';
 import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { Route } from '../transport/route.ts';
@@ -86,6 +86,9 @@ export class SimNode implements SimMachine {
     for (let next = this.endpoint.pollDatagram(); next !== undefined; next = this.endpoint.pollDatagram()) {
       this.#listener.datagram(next);
     }
+    for (let next = this.endpoint.pollStreamEvent(); next !== undefined; next = this.endpoint.pollStreamEvent()) {
+      this.#listener.stream?.(next);
+    }
   }
 }
 
@@ -95,6 +98,7 @@ const ROUTES_MAX = 65_536;
 export interface SimNodeListener {
   event(event: TunnelEvent): void;
   datagram(datagram: ReceivedDatagram): void;
+  stream?(event: PeerStreamEvent): void;
 }
 
 export interface SimNodeOptions {

@@ -4,7 +4,7 @@ import type { CryptoBackend } from '../crypto/backend.ts';
 import { createIdentity, type Identity } from '../crypto/identity.ts';
 import { isRecordError, signIdentityRecord } from '../crypto/records.ts';
 import type { TunnelConfig } from '../transport/constants.ts';
-import type { EndpointOptions } from '../transport/endpoint.ts';
+import type { EndpointOptions, PeerStreamEvent } from '../transport/endpoint.ts';
 import type { TunnelEvent } from '../transport/events.ts';
 import type { Tunnel, TunnelState } from '../transport/tunnel.ts';
 import { ByteReader } from '../wire/reader.ts';
@@ -17,6 +17,7 @@ import type { LinkConfig } from './link-config.ts';
 import { Network } from './network.ts';
 import { SimNode } from './node.ts';
 import type { SeededRng } from './rng.ts';
+import { SharedHost } from './shared-host.ts';
 import { Trace } from './trace.ts';
 
 /**
@@ -45,18 +46,38 @@ export class World {
   }
 
   addPeer(name: string): SimPeer {
-    const rng = this.network.rng(`peer ${name}`);
-    const identity = createIdentity(this.#crypto, rng, 0);
-    const index = this.#peers.size + 1;
-    const peer = new SimPeer(name, identity, simAddress(`10.0.0.${index}`, 4440), rng);
-    this.#peers.set(name, peer);
+    const peer = this.#makePeer(name, name);
     this.network.addHost({ name, addresses: [peer.address] });
     this.start(peer);
     return peer;
   }
 
+  /** Peers on one host, which share its links as the machines behind one router do. They never restart or move. */
+  addPeersBehind(
+    host: string,
+    count: number,
+    config: (index: number) => Partial<TunnelConfig> = () => ({}),
+  ): SimPeer[] {
+    const peers = Array.from({ length: count }, (_, i) => this.#makePeer(`${host}${i}`, host));
+    const nodes = peers.map((peer, i) => ({ address: peer.address, node: this.#makeNode(peer, config(i)) }));
+    this.network.addHost({ name: host, addresses: peers.map((peer) => peer.address), machine: new SharedHost(nodes) });
+    return peers;
+  }
+
+  #makePeer(name: string, host: string): SimPeer {
+    const rng = this.network.rng(`peer ${name}`);
+    const identity = createIdentity(this.#crypto, rng, 0);
+    const peer = new SimPeer(name, host, identity, simAddress(`10.0.0.${this.#peers.size + 1}`, 4440), rng);
+    this.#peers.set(name, peer);
+    return peer;
+  }
+
   /** A daemon starts, for the first time or again: nothing but the keys is left of what it knew. */
   start(peer: SimPeer): void {
+    this.network.attach(peer.host, this.#makeNode(peer));
+  }
+
+  #makeNode(peer: SimPeer, config: Partial<TunnelConfig> = {}): SimNode {
     const record = signIdentityRecord(peer.identity, {
       sequence: peer.starts++,
       name: peer.name,
@@ -71,34 +92,35 @@ export class World {
         rng: peer.rng.fork(`run ${peer.starts}`),
         identity: peer.identity,
         record: encodeIdentityRecord(record),
-        ...(this.#options.config === undefined ? {} : { config: this.#options.config }),
+        config: { ...this.#options.config, ...config },
         ...(this.#options.parts === undefined ? {} : { parts: this.#options.parts }),
         listener: {
           event: (event) => this.#noteEvent(peer, event),
           datagram: (datagram) => this.#checkDatagram(peer, datagram.peer, datagram.data),
+          stream: (event) => peer.onStream?.(event),
         },
       },
       this.network.now,
     );
     peer.node = node;
-    this.network.attach(peer.name, node);
+    return node;
   }
 
   crash(peer: SimPeer): void {
-    this.network.crash(peer.name);
+    this.network.crash(peer.host);
   }
 
   /** From another address on, as after a NAT has forgotten the old one. Nobody is told. */
   rebind(peer: SimPeer, port: number): void {
     peer.address = simAddress(peer.address.ip, port);
-    this.network.rebind(peer.name, [peer.address]);
+    this.network.rebind(peer.host, [peer.address]);
   }
 
   connect(from: SimPeer, to: SimPeer): void {
     const { endpoint } = from.node;
     endpoint.connect(to.keys, [from.node.routeTo(to.address)], this.network.now);
     from.node.drain();
-    this.network.touch(from.name);
+    this.network.touch(from.host);
   }
 
   /** One numbered datagram; false where the tunnel does not take it. */
@@ -108,7 +130,7 @@ export class World {
     const ports = { source: 50_000, destination: 7 };
     if (from.node.endpoint.sendDatagram(to.key, ports, data, this.network.now) !== 'queued') return false;
     letters.sent += 1;
-    this.network.touch(from.name);
+    this.network.touch(from.host);
     return true;
   }
 
@@ -172,16 +194,21 @@ export interface WorldOptions {
 /** Somebody with a key and an address; the node it runs is another after every start. */
 export class SimPeer {
   readonly name: string;
+  /** Where it runs: what links and crashes go by. */
+  readonly host: string;
   readonly identity: Identity;
   readonly rng: SeededRng;
   readonly key: string;
   readonly events: TunnelEvent[] = [];
+  /** What its programs do when something happens to a stream. */
+  onStream: ((event: PeerStreamEvent) => void) | undefined;
   address: SimAddress;
   starts = 0;
   #node: SimNode | undefined;
 
-  constructor(name: string, identity: Identity, address: SimAddress, rng: SeededRng) {
+  constructor(name: string, host: string, identity: Identity, address: SimAddress, rng: SeededRng) {
     this.name = name;
+    this.host = host;
     this.identity = identity;
     this.address = address;
     this.rng = rng;

@@ -1,4 +1,6 @@
 import { MILLISECOND, SECOND } from '../base/time.ts';
+import type { ControllerName } from './congestion/controller.ts';
+import { DEFAULT_STREAM_CONFIG, type StreamConfig } from './streams/constants.ts';
 
 // Specification: both sides rely on these (PROTOCOL.md).
 
@@ -69,6 +71,11 @@ export interface TunnelConfig {
   readonly sealedPacketsMax: number;
   /** Rekeys that a peer may ask for a second: it is authenticated, and still pays for none of our Diffie-Hellman. */
   readonly rekeysPerSecond: number;
+  /** Which controller a new path gets. */
+  readonly congestion: ControllerName;
+  /** The largest packet that the local socket can send without its being cut up. */
+  readonly mtuMax: number;
+  readonly streams: StreamConfig;
 }
 
 export const DEFAULT_CONFIG: TunnelConfig = {
@@ -82,4 +89,8 @@ export const DEFAULT_CONFIG: TunnelConfig = {
   rekeyAfterTime: 120 * SECOND,
   sealedPacketsMax: 2 ** 23,
   rekeysPerSecond: 10,
+  congestion: 'AIMD',
+  // A socket that fragments would seem to carry anything, so without the edge's word no more than the base is tried.
+  mtuMax: BASE_MTU,
+  streams: DEFAULT_STREAM_CONFIG,
 };

@@ -9,6 +9,7 @@ import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
 import { isDecodeError } from '../wire/decode-error.ts';
+import type { Priority } from '../wire/frames.ts';
 import { INCARNATION_BYTES } from '../wire/handshake-payload.ts';
 import type { CookiePacket, DataPacket, InitiationPacket, ResponsePacket } from '../wire/packet.ts';
 import {
@@ -38,12 +39,16 @@ import type { CookieVerdict } from './gate.ts';
 import { Gate } from './gate.ts';
 import type { PeerKeys } from './handshake.ts';
 import { ResponderHandshake } from './handshake.ts';
+import { BACKLOG_DEFAULT, Listeners } from './listeners.ts';
 import type { Provisional } from './provisional.ts';
 import { ProvisionalTable } from './provisional.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import { SlidingReplayWindow } from './replay-window.ts';
 import type { Route } from './route.ts';
 import { Session } from './session.ts';
+import { REFUSALS } from './streams/constants.ts';
+import type { StreamEvent } from './streams/events.ts';
+import { NodeBudget } from './streams/flow-control.ts';
 import type { Transmit } from './transmit.ts';
 import type { SendResult, TunnelNode, TunnelState } from './tunnel.ts';
 import { Tunnel } from './tunnel.ts';
@@ -81,6 +86,9 @@ export class Endpoint {
   readonly #ready: Set<Tunnel> = new Set();
   readonly #replies: BoundedQueue<Reply> = new BoundedQueue(REPLIES_QUEUED_MAX);
   readonly #events: TunnelEvent[] = [];
+  readonly #listeners: Listeners = new Listeners();
+  /** Tunnels whose streams may have something to say. */
+  readonly #speaking: Set<Tunnel> = new Set();
   readonly #received: BoundedQueue<ReceivedDatagram> = new BoundedQueue(DATAGRAMS_RECEIVED_MAX);
   #receivedBytes = 0;
   #receivedDropped = 0;
@@ -128,6 +136,90 @@ export class Endpoint {
     const tunnel = this.#tunnels.get(peer);
     if (tunnel === undefined) return 'closed';
     const result = tunnel.sendDatagram(ports.source, ports.destination, data, now);
+    this.#touch(tunnel);
+    return result;
+  }
+
+  /** Programs listen on a port of this node, whoever connects; false where one does already. */
+  listen(port: number, backlog: number = BACKLOG_DEFAULT): boolean {
+    return this.#listeners.add(port, backlog);
+  }
+
+  unlisten(port: number): void {
+    this.#listeners.remove(port);
+  }
+
+  /** The id of a new stream to a port of the peer; what is written at once rides with its opening. */
+  openStream(peer: string, ports: DatagramPorts, priority: Priority, now: Instant): number | 'stream-limit' | 'closed' {
+    const tunnel = this.#usable(peer);
+    return tunnel === undefined ? 'closed' : this.#using(tunnel, now, () => tunnel.streams.open(ports, priority, now));
+  }
+
+  acceptStream(peer: string, stream: number, port: number, now: Instant): void {
+    this.#listeners.taken(port);
+    const tunnel = this.#usable(peer);
+    if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.accept(stream));
+  }
+
+  /** How many bytes were taken; `writable` follows where that is not all. Large pieces are kept, not copied. */
+  writeStream(peer: string, stream: number, data: Uint8Array, now: Instant): number | 'ended' {
+    const tunnel = this.#usable(peer);
+    return tunnel === undefined ? 'ended' : this.#using(tunnel, now, () => tunnel.streams.write(stream, data));
+  }
+
+  readStream(peer: string, stream: number, now: Instant): Uint8Array | undefined {
+    const tunnel = this.#usable(peer);
+    return tunnel && this.#using(tunnel, now, () => tunnel.streams.read(stream));
+  }
+
+  finishStream(peer: string, stream: number, now: Instant): void {
+    const tunnel = this.#usable(peer);
+    if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.finish(stream));
+  }
+
+  resetStream(peer: string, stream: number, code: number, now: Instant): void {
+    const tunnel = this.#usable(peer);
+    if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.reset(stream, code));
+  }
+
+  stopStream(peer: string, stream: number, code: number, now: Instant): void {
+    const tunnel = this.#usable(peer);
+    if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.stop(stream, code));
+  }
+
+  /** Whoever gets `opened` takes the stream with `acceptStream`, or turns it away with this. */
+  refuseStream(peer: string, stream: number, port: number, now: Instant): void {
+    this.#listeners.taken(port);
+    const tunnel = this.#usable(peer);
+    if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.refuse(stream, REFUSALS.NO_LISTENER));
+  }
+
+  /** What happened to streams: told once, coalesced per stream, bounded by the streams there are. */
+  pollStreamEvent(): PeerStreamEvent | undefined {
+    for (const tunnel of this.#speaking) {
+      const event = tunnel.streams.pollEvent();
+      if (event !== undefined) return { peer: tunnel.key, ...event };
+      this.#speaking.delete(tunnel);
+    }
+    return undefined;
+  }
+
+  #admitStream(tunnel: Tunnel, port: number): number | undefined {
+    const record = tunnel.known?.record;
+    const isTrusted = record !== undefined && (this.#options.admitStream?.(record, port) ?? true);
+    const refusal = isTrusted ? this.#listeners.admit(port) : 'NOT_TRUSTED';
+    return refusal === undefined ? undefined : REFUSALS[refusal];
+  }
+
+  #usable(peer: string): Tunnel | undefined {
+    const tunnel = this.#tunnels.get(peer);
+    return tunnel?.isUsable ? tunnel : undefined;
+  }
+
+  #using<T>(tunnel: Tunnel, now: Instant, work: () => T): T {
+    const result = work();
+    tunnel.noteUse(now);
+    this.#speaking.add(tunnel);
     this.#touch(tunnel);
     return result;
   }
@@ -517,6 +609,7 @@ export class Endpoint {
 
   #unlist(tunnel: Tunnel): void {
     this.#ready.delete(tunnel);
+    this.#speaking.delete(tunnel);
     this.#deadlines.set(tunnel, NEVER);
     if (this.#tunnels.get(tunnel.key) === tunnel) this.#tunnels.delete(tunnel.key);
     const staticKey = toHex(tunnel.peer.staticKey);
@@ -541,6 +634,9 @@ export class Endpoint {
       rng,
       identity,
       config: this.#config,
+      budget: new NodeBudget(),
+      noteStreams: (tunnel) => this.#speaking.add(tunnel),
+      admitStream: (tunnel, port) => this.#admitStream(tunnel, port),
       get record(): Uint8Array {
         return endpoint.#record;
       },
@@ -566,12 +662,16 @@ export interface EndpointOptions {
   readonly record: Uint8Array;
   /** Whether to have this peer at all, its record verified and its key proved. */
   readonly admit: (record: IdentityRecord) => boolean;
+  /** Whether this peer may open a stream to that port of ours; all may where it is left out. */
+  readonly admitStream?: (record: IdentityRecord, port: number) => boolean;
   readonly config?: Partial<TunnelConfig>;
   /** For the simulator, which must be able to break a part and see that it is found. No daemon sets it. */
   readonly parts?: { readonly createReplayWindow?: () => ReplayWindow };
 }
 
 export type ConnectResult = 'started' | 'own-key' | 'bad-key' | 'tables-full';
+
+export type PeerStreamEvent = StreamEvent & { readonly peer: string };
 
 export interface DatagramPorts {
   readonly source: number;

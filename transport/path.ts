@@ -10,6 +10,7 @@ import {
   PATH_VALIDATION_LIFETIME,
   PATHS_MAX,
 } from './constants.ts';
+import type { Lane } from './lane.ts';
 import type { Route } from './route.ts';
 import { RttEstimator } from './rtt.ts';
 
@@ -20,7 +21,8 @@ import { RttEstimator } from './rtt.ts';
 export class Path {
   readonly route: Route;
   readonly rtt: RttEstimator = new RttEstimator();
-  readonly mtu: number = BASE_MTU;
+  /** What recovery, pacing and MTU search know of it, once packets go by it. */
+  lane: Lane | undefined;
   bytesReceived = 0;
   bytesSent = 0;
   #heardAt: Instant = 0 as Instant;
@@ -30,6 +32,10 @@ export class Path {
 
   constructor(route: Route) {
     this.route = route;
+  }
+
+  get mtu(): number {
+    return this.lane?.mtu ?? BASE_MTU;
   }
 
   get isValidated(): boolean {
@@ -93,6 +99,7 @@ export class Path {
 export class PathTable {
   readonly #paths: Map<string, Path> = new Map();
   #active: Path | undefined;
+  readonly #removed: Path[] = [];
 
   get active(): Path | undefined {
     return this.#active;
@@ -121,7 +128,14 @@ export class PathTable {
   }
 
   remove(path: Path): void {
-    if (path !== this.#active) this.#paths.delete(path.route.key);
+    if (path === this.#active) return;
+    this.#paths.delete(path.route.key);
+    this.#removed.push(path);
+  }
+
+  /** One that has left the table and whose lane is still to be closed. */
+  takeRemoved(): Path | undefined {
+    return this.#removed.pop();
   }
 
   nextChallengeDue(): Instant {
@@ -138,7 +152,7 @@ export class PathTable {
       if (leaving === undefined || (path.validatedAt ?? -1) < (leaving.validatedAt ?? -1)) leaving = path;
     }
     if (leaving === undefined) return false;
-    this.#paths.delete(leaving.route.key);
+    this.remove(leaving);
     return true;
   }
 }

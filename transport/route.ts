@@ -10,6 +10,8 @@ export interface Route {
   readonly key: string;
   /** What strangers are counted by: an IPv4 address or an IPv6 /64; behind a relay, the relay's route. */
   readonly source: string;
+  /** The largest packet that can be tried this way, where it is not the node's. */
+  readonly mtuMax?: number;
 }
 
 export interface DirectRoute extends Route {

@@ -14,8 +14,9 @@ import type { CookiePacket, DataPacket } from '../wire/packet.ts';
 import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodeInnerHandshake } from '../wire/packet.ts';
 import { cutUtf8 } from '../wire/utf8.ts';
 import { ByteWriter } from '../wire/writer.ts';
-import { AckState } from './ack-state.ts';
 import type { Attempt } from './attempt.ts';
+import type { CongestionController } from './congestion/controller.ts';
+import { createController } from './congestion/create.ts';
 import type { TunnelConfig } from './constants.ts';
 import {
   BASE_MTU,
@@ -34,15 +35,22 @@ import type { DropReason } from './drops.ts';
 import type { DownReason, ReceivedDatagram, TunnelEvent } from './events.ts';
 import type { Established, HandshakeContext, KnownRecord, PeerKeys } from './handshake.ts';
 import { Initiator, type SessionIds } from './initiator.ts';
+import { Lane } from './lane.ts';
+import { MtuSearch } from './mtu-search.ts';
 import { Outreach } from './outreach.ts';
+import { CONTENT_ACK } from './packet-contents.ts';
 import type { Path } from './path.ts';
 import { PathTable } from './path.ts';
+import { AckPolicy } from './recovery/ack-policy.ts';
+import { Recovery } from './recovery/recovery.ts';
 import { Rekeying, type RekeyState } from './rekeying.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { Route } from './route.ts';
-import { SentPackets } from './sent-packets.ts';
+import { INITIAL_RTT } from './rtt.ts';
 import type { Session } from './session.ts';
 import { SessionSet } from './session-set.ts';
+import type { NodeBudget } from './streams/flow-control.ts';
+import { type StreamFrame, Streams } from './streams/streams.ts';
 import type { Transmit } from './transmit.ts';
 
 /**
@@ -81,16 +89,16 @@ export class Tunnel {
 
   #nextPacketNumber = 0;
   readonly #replay: ReplayWindow;
-  readonly #acks: AckState = new AckState();
-  readonly #sent: SentPackets = new SentPackets();
-  #largestAcked = -1;
-  #lastAskingNumber = -1;
-  /** Since when an answer is due, `undefined` while none is. */
-  #dueSince: Instant | undefined;
+  readonly #acks: AckPolicy = new AckPolicy();
+  readonly #recovery: Recovery;
+  readonly #streams: Streams;
+  /** Since when a tunnel that was never open has been asked for. */
+  #connectingSince: Instant | undefined;
+  /** When pacing lets the next batch out. */
+  #paceAt: Instant = NEVER;
   #heardAt: Instant;
   #activeAt: Instant;
   #usedAt: Instant;
-  #probeCount = 0;
   /** Probes sent since anything was heard. */
   #probesUnheard = 0;
 
@@ -120,6 +128,22 @@ export class Tunnel {
     this.#initiator = new Initiator(node, peer, incarnation, ids);
     this.#outreach = new Outreach(this.#initiator);
     this.#rekeying = new Rekeying({ context: node, initiator: this.#initiator, ids, incarnation }, now);
+    this.#streams = new Streams(
+      {
+        opensEven: this.#initiator.isLower,
+        config: node.config.streams,
+        budget: node.budget,
+        admit: (port) => node.admitStream(this, port),
+      },
+      now,
+    );
+    this.#recovery = new Recovery({
+      acked: (contents, index) => {
+        if (contents.kind(index) === CONTENT_ACK) this.#acks.onAckAcked(contents.offset(index));
+        else this.#streams.onAcked(contents, index);
+      },
+      lost: (contents, index) => this.#streams.onLost(contents, index),
+    });
     this.#heardAt = now;
     this.#activeAt = now;
     this.#usedAt = now;
@@ -176,8 +200,10 @@ export class Tunnel {
     if (this.#state === 'closed') return NEVER;
     let next = earliest(this.#timers.next(), this.#sessions.nextExpiry(this.#probeTimeout, this.#heardAt));
     next = earliest(next, earliest(this.#outreach.nextTimeout(), this.#keepaliveDue));
+    next = earliest(next, this.#peerDeadline);
     const path = this.#paths.active;
     if (this.#state === 'open' && path !== undefined) {
+      next = earliest(next, earliest(this.#recovery.nextTimeout(), this.#paceAt));
       // What an unproved path may not be sent yet waits for more to come from it, not for a time.
       if (path.allowance >= path.mtu) next = earliest(next, this.#acks.deadline);
       next = earliest(next, this.#paths.nextChallengeDue());
@@ -190,20 +216,36 @@ export class Tunnel {
   connect(routes: readonly Route[], now: Instant): void {
     this.#routes = routes.slice(0, PATHS_MAX);
     if (this.#state !== 'connecting') return;
-    if (this.#dueSince === undefined) {
-      this.#dueSince = now;
-      this.#timers.set('peer', after(now, this.#node.config.peerTimeout));
-    }
+    this.#connectingSince ??= now;
     if (this.#outreach.attempt === undefined) this.#outreach.start(now);
   }
 
   sendDatagram(sourcePort: number, destinationPort: number, data: Uint8Array, now: Instant): SendResult {
-    if (this.#state !== 'connecting' && this.#state !== 'open') return 'closed';
+    if (!this.isUsable) return 'closed';
     const frame: DatagramFrame = { kind: 'datagram', sourcePort, destinationPort, data };
     if (frameLength(frame) > BASE_MTU - DATA_OVERHEAD_BYTES) return 'too-large';
     this.#usedAt = now;
     if (this.#datagrams.push(frame) !== undefined) this.#datagramsDropped += 1;
     return 'queued';
+  }
+
+  /** For what programs do with streams; afterwards the tunnel may have something to send. */
+  get streams(): Streams {
+    return this.#streams;
+  }
+
+  /** What programs did with streams counts as use. */
+  noteUse(now: Instant): void {
+    this.#usedAt = now;
+  }
+
+  get isUsable(): boolean {
+    return this.#state === 'connecting' || this.#state === 'open';
+  }
+
+  /** For status: the controller of the path in use. */
+  get congestion(): CongestionController | undefined {
+    return this.#paths.active?.lane?.recovery.controller;
   }
 
   /** Our own CLOSE. The reason goes to the peer; it says nothing that the peer may not know. */
@@ -238,6 +280,7 @@ export class Tunnel {
     this.#state = 'closed';
     this.#stopEverything();
     this.#sessions.clear();
+    this.#streams.end();
     if (reason !== undefined && !wasClosing) this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason });
   }
 
@@ -297,7 +340,7 @@ export class Tunnel {
     this.#activeAt = now;
     this.#probesUnheard = 0;
     if (!session.isConfirmed) this.#confirm(session, now);
-    const path = this.#paths.getOrAdd(route);
+    const path = this.#pathFor(route, now);
     path?.noteReceived(length, now);
     const frames = decodeFrames(plaintext);
     if (this.#state === 'closing') {
@@ -311,14 +354,17 @@ export class Tunnel {
     let asksForAck = false;
     let urgent = false;
     let onlyAboutPaths = true;
+    let isTaken = true;
     for (const frame of frames) {
       asksForAck ||= isAckEliciting(frame);
-      urgent ||= isAckEliciting(frame) && frame.kind !== 'datagram';
+      urgent ||= URGENT_FRAMES.has(frame.kind);
       onlyAboutPaths &&= PATH_FRAMES.has(frame.kind);
-      this.#handleFrame(frame, path, session, now);
+      if (!this.#handleFrame(frame, path, session, now)) isTaken = false;
       if (this.#state !== 'open') return;
     }
-    this.#acks.received(packetNumber, asksForAck, urgent, now);
+    // What could not be kept comes again: it has not been received.
+    if (isTaken) this.#acks.received(packetNumber, asksForAck, urgent, now);
+    this.#node.noteStreams(this);
     if (packetNumber > this.#highestNumber) {
       this.#highestNumber = packetNumber;
       if (!onlyAboutPaths) this.#highestFrom = path;
@@ -336,12 +382,12 @@ export class Tunnel {
     const isProved = this.allRoutes.some((known) => known.key === route.key);
     const rtt = attempt.roundTrip(now);
     this.#outreach.complete(attempt);
-    const path = this.#paths.getOrAdd(route);
+    const path = this.#pathFor(route, now);
     if (path !== undefined) {
       path.noteReceived(length, now);
       if (isProved) path.validate(now);
       else path.startChallenge(this.#node.rng, now);
-      if (rtt !== undefined) path.rtt.sample(rtt, 0);
+      if (rtt !== undefined) this.#sampleHandshake(path, rtt, now);
       if (isProved || this.#paths.active === undefined) this.#activate(path);
     }
     const session = this.#initiator.sessionFrom(attempt, established, now);
@@ -353,10 +399,10 @@ export class Tunnel {
   /** Takes in a session that was provisional until now. Its peer uses keys that went to `route`, so it receives there. */
   adopt(session: Session, incarnation: Uint8Array, known: KnownRecord, proof: ProvedRoute, now: Instant): void {
     const { route, roundTrip } = proof;
-    const path = this.#paths.getOrAdd(route);
+    const path = this.#pathFor(route, now);
     path?.validate(now);
-    if (roundTrip !== undefined) path?.rtt.sample(roundTrip, 0);
-    if (this.#paths.active === undefined && path !== undefined) this.#paths.activate(path);
+    if (roundTrip !== undefined && path !== undefined) this.#sampleHandshake(path, roundTrip, now);
+    if (this.#paths.active === undefined && path !== undefined) this.#activate(path);
     this.#join(session, incarnation, known, route, now);
   }
 
@@ -374,6 +420,12 @@ export class Tunnel {
     this.#sessions.expire(this.#probeTimeout, this.#heardAt, now);
     this.#outreach.handleTimeout(this.allRoutes, this.#jitter(), now);
     if (this.#keepaliveDue <= now) this.#keepalive(now);
+    if (this.#peerDeadline <= now) {
+      this.end({ kind: 'peer-timeout' });
+      return;
+    }
+    if (this.#paceAt <= now) this.#paceAt = NEVER;
+    if (this.#recovery.nextTimeout() <= now) this.#recover(now);
     for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
       switch (due) {
         case 'rekey':
@@ -381,12 +433,6 @@ export class Tunnel {
           break;
         case 'confirm':
           this.#repeatConfirm(now);
-          break;
-        case 'probe':
-          this.#probe(now);
-          break;
-        case 'peer':
-          this.#checkPeer(now);
           break;
         case 'close':
           this.end(undefined);
@@ -425,15 +471,16 @@ export class Tunnel {
 
   // Frames.
 
-  #handleFrame(frame: Frame, path: Path | undefined, session: Session, now: Instant): void {
+  /** False where the frame could not be taken, so that its packet must not be acknowledged. */
+  #handleFrame(frame: Frame, path: Path | undefined, session: Session, now: Instant): boolean {
     switch (frame.kind) {
       case 'padding':
       case 'ping':
       case 'optional':
-        return;
+        return true;
       case 'ack':
         this.#handleAck(frame, now);
-        return;
+        return true;
       case 'datagram':
         session.carriedTraffic = true;
         this.#usedAt = now;
@@ -443,67 +490,59 @@ export class Tunnel {
           destinationPort: frame.destinationPort,
           data: frame.data.slice(),
         });
-        return;
+        return true;
       case 'path-challenge':
         // RFC 9000 §8.2.2: answered by the path it came by.
         if (path !== undefined) {
-          this.#direct({
-            path,
-            session: undefined,
-            frame: { kind: 'path-response', token: frame.token.slice() },
-            pad: false,
-          });
+          const answer: Frame = { kind: 'path-response', token: frame.token.slice() };
+          this.#direct({ path, session: undefined, frame: answer, pad: false });
         }
-        return;
+        return true;
       case 'path-response':
         if (path?.isAnsweredBy(frame.token)) path.validate(now);
-        return;
+        return true;
       case 'handshake':
         this.#handleInner(frame.message, now);
-        return;
+        return true;
       case 'close':
         this.end({ kind: 'closed-by-peer', code: frame.code, text: frame.reason });
-        return;
-      case 'stream-open':
+        return true;
       case 'stream-data':
+      case 'stream-open':
       case 'stream-reset':
       case 'stream-stop':
-        // No credit to open a stream was ever given.
-        this.close('STREAM_LIMIT', '', now);
-        return;
       case 'max-data':
       case 'max-stream-data':
       case 'max-streams':
+        return this.#handleStreamFrame(frame, session, now);
       case 'candidates':
       case 'observed-address':
-        // Permission and advice: legal to ignore.
-        return;
+        // Advice: legal to ignore.
+        return true;
       default:
-        assertNever(frame);
+        return assertNever(frame);
     }
   }
 
+  #handleStreamFrame(frame: StreamFrame, session: Session, now: Instant): boolean {
+    session.carriedTraffic = true;
+    this.#usedAt = now;
+    const smoothedRtt = this.#paths.active?.rtt.smoothed ?? INITIAL_RTT;
+    const outcome = this.#streams.handleFrame(frame, smoothedRtt, now);
+    if (outcome === 'not-taken') return false;
+    if (outcome !== undefined) this.close(outcome, '', now);
+    return true;
+  }
+
   #handleAck(ack: AckFrame, now: Instant): void {
-    const largest = ack.ranges[0]!.largest;
-    if (largest >= this.#nextPacketNumber) {
+    const outcome = this.#recovery.onAckFrame(ack.ranges, ack.delayUs, now);
+    if (outcome !== 'ok') {
       // RFC 9000 §13.1: an acknowledgement of what was never sent.
       this.close('PROTOCOL_VIOLATION', 'ACK of a packet never sent', now);
       return;
     }
-    this.#acks.reportsAcked(largest, ack.ranges);
-    if (largest <= this.#largestAcked) return;
-    this.#largestAcked = largest;
-    this.#probeCount = 0;
-    const sent = this.#sent.find(largest);
-    if (sent !== undefined) sent.path.rtt.sample(now - sent.at, ack.delayUs);
-    if (largest >= this.#lastAskingNumber) {
-      this.#dueSince = undefined;
-      this.#timers.stop('probe');
-      this.#timers.stop('peer');
-    } else {
-      this.#dueSince = now;
-      this.#scheduleProbe(now);
-    }
+    this.#followLanes(now);
+    this.#node.noteStreams(this);
   }
 
   // Sessions.
@@ -516,8 +555,6 @@ export class Tunnel {
     if (this.#state !== 'connecting') return;
     this.#state = 'open';
     this.#usedAt = now;
-    if (this.#lastAskingNumber < 0) this.#dueSince = undefined;
-    this.#timers.stop('peer');
     this.#drawKeepalive();
     this.#node.emit({ kind: 'tunnel-up', peer: this.key, record: known.record, route });
   }
@@ -603,6 +640,40 @@ export class Tunnel {
 
   // Paths.
 
+  #pathFor(route: Route, now: Instant): Path | undefined {
+    const path = this.#paths.getOrAdd(route);
+    this.#closeLanes(now);
+    if (path !== undefined && path.lane === undefined) path.lane = this.#openLane(path, now);
+    return path;
+  }
+
+  #openLane(path: Path, now: Instant): Lane {
+    const { config, rng } = this.#node;
+    const controller = createController(config.congestion, { mtu: BASE_MTU, rng, now });
+    const mtuSearch = new MtuSearch(path.route.mtuMax ?? config.mtuMax);
+    return new Lane(this.#recovery.addPath({ rtt: path.rtt, controller, mtuSearch }, now), now);
+  }
+
+  #closeLanes(now: Instant): void {
+    for (let path = this.#paths.takeRemoved(); path !== undefined; path = this.#paths.takeRemoved()) {
+      if (path.lane !== undefined) this.#recovery.removePath(path.lane.recovery, now);
+      path.lane = undefined;
+    }
+  }
+
+  #followLanes(now: Instant): void {
+    const lane = this.#paths.active?.lane;
+    if (lane === undefined) return;
+    lane.follow(now);
+    this.#paceAt = NEVER;
+    this.#acks.onRoundTrip(lane.recovery.rtt.smoothed);
+  }
+
+  #sampleHandshake(path: Path, roundTrip: number, now: Instant): void {
+    path.rtt.sample(roundTrip, 0);
+    path.lane?.follow(now);
+  }
+
   #followPeer(path: Path | undefined, now: Instant): void {
     if (path === undefined || path === this.#paths.active) return;
     if (!path.wasValidatedLately(now)) path.startChallenge(this.#node.rng, now);
@@ -614,6 +685,7 @@ export class Tunnel {
     if (path === this.#paths.active) return;
     const isFirst = this.#paths.active === undefined;
     this.#paths.activate(path);
+    if (path.lane !== undefined) this.#recovery.setActive(path.lane.recovery);
     if (!isFirst) this.#node.emit({ kind: 'path-changed', peer: this.key, route: path.route });
   }
 
@@ -626,6 +698,7 @@ export class Tunnel {
         this.#direct({ path, session: undefined, frame: { kind: 'path-challenge', token }, pad: true });
       else if (!path.isValidated) this.#paths.remove(path);
     }
+    this.#closeLanes(now);
   }
 
   // Liveness.
@@ -634,25 +707,26 @@ export class Tunnel {
     return this.#paths.active?.rtt.probeTimeout ?? PROBE_INTERVAL_MAX;
   }
 
-  /** Counted from the first packet that waits, or the last probe: what is sent meanwhile must not put the question off. */
-  #scheduleProbe(now: Instant): void {
-    this.#timers.set('probe', after(now, this.#backoff(this.#probeCount)));
-  }
-
   #backoff(count: number): number {
     return Math.min(this.#probeTimeout * 2 ** Math.min(count, 10), PROBE_INTERVAL_MAX);
   }
 
+  #recover(now: Instant): void {
+    const outcome = this.#recovery.handleTimeout(now);
+    this.#followLanes(now);
+    if (outcome === 'probe') this.#probe(now);
+  }
+
   #probe(now: Instant): void {
-    if (this.#dueSince === undefined) return;
-    this.#probeCount += 1;
+    const path = this.#paths.active;
+    if (path === undefined) return;
     this.#probesUnheard += 1;
-    this.#control.push({ kind: 'ping' });
-    this.#scheduleProbe(now);
+    // Something small, that passes where large packets vanish; what is to be sent again may follow it.
+    this.#direct({ path, session: undefined, frame: { kind: 'ping' }, pad: false });
     if (this.#probesUnheard < PROBES_BEFORE_HANDSHAKE) return;
     // The peer may have lost its state, or its address: ask from outside, and look whether another path is alive.
     if (!this.#outreach.isSending && !this.#isBeingConfirmed(now)) this.#outreach.start(now);
-    for (const path of this.#paths.all) if (path !== this.#paths.active) path.startChallenge(this.#node.rng, now);
+    for (const other of this.#paths.all) if (other !== path) other.startChallenge(this.#node.rng, now);
   }
 
   /** A handshake has just been answered; its first packets may be on their way. */
@@ -662,12 +736,15 @@ export class Tunnel {
     );
   }
 
-  #checkPeer(now: Instant): void {
-    if (this.#dueSince === undefined) return;
-    const since = Math.max(this.#dueSince, this.#heardAt) as Instant;
-    const deadline = after(this.#state === 'connecting' ? this.#dueSince : since, this.#node.config.peerTimeout);
-    if (deadline <= now) this.end({ kind: 'peer-timeout' });
-    else this.#timers.set('peer', deadline);
+  /** Without an authenticated answer until then, while one is due, the tunnel ends. */
+  get #peerDeadline(): Instant {
+    const { peerTimeout } = this.#node.config;
+    if (this.#state === 'connecting') {
+      return this.#connectingSince === undefined ? NEVER : after(this.#connectingSince, peerTimeout);
+    }
+    const { dueSince } = this.#recovery;
+    if (this.#state !== 'open' || dueSince === undefined) return NEVER;
+    return after(Math.max(dueSince, this.#heardAt) as Instant, peerTimeout);
   }
 
   get #keepaliveDue(): Instant {
@@ -679,6 +756,7 @@ export class Tunnel {
   }
 
   #keepalive(now: Instant): void {
+    this.#recovery.trim(now);
     this.#control.push({ kind: 'ping' });
     this.#activeAt = now;
     this.#drawKeepalive();
@@ -711,47 +789,93 @@ export class Tunnel {
   #writeBatch(buffer: Uint8Array, now: Instant): Transmit | undefined {
     const session = this.#sessions.sending;
     const path = this.#paths.active;
-    if (session === undefined || path === undefined) return undefined;
+    const lane = path?.lane;
+    if (session === undefined || path === undefined || lane === undefined) return undefined;
+    const probe = this.#writeMtuProbe(buffer, session, path, lane, now);
+    if (probe !== undefined) return probe;
+    const room = this.#recovery.room(lane.recovery);
+    let budget = Math.min(room, lane.pacer.available(now));
     let length = 0;
     let segmentSize = path.mtu;
     for (let segments = 0; segments < SEGMENTS_MAX; segments++) {
       const limit = Math.min(segmentSize, path.allowance);
       if (buffer.length - length < limit) break;
-      const written = this.#writePacket(buffer, length, limit, session, path, now);
+      const mayAsk = budget >= limit || lane.recovery.probesDue > 0;
+      const written = this.#writePacket({ buffer, start: length, limit, mayAsk }, session, path, now);
       if (written === 0) break;
       if (segments === 0) segmentSize = written;
       length += written;
+      budget -= written;
       if (written < segmentSize) break;
     }
+    this.#noteLimit(lane, room - length, now);
     if (length === 0) return undefined;
+    this.#recovery.onBatchSent(lane.recovery, now);
     this.#considerRekey(session, now);
     return { route: path.route, length, segmentSize };
   }
 
+  get #hasData(): boolean {
+    return this.#control.length > 0 || this.#datagrams.length > 0 || this.#streams.wantsToSend;
+  }
+
+  /** Why sending stopped: for want of data, of window, or of time. */
+  #noteLimit(lane: Lane, room: number, now: Instant): void {
+    this.#paceAt = NEVER;
+    if (room < lane.mtu) return;
+    if (!this.#hasData) this.#recovery.onAppLimited(lane.recovery, now);
+    else if (lane.pacer.available(now) < lane.mtu) this.#paceAt = lane.pacer.nextSendAt(lane.pacer.quantum, now);
+  }
+
+  /** RFC 8899 §4.1: a packet of the size in question, of nothing that anybody would miss. */
+  #writeMtuProbe(buffer: Uint8Array, session: Session, path: Path, lane: Lane, now: Instant): Transmit | undefined {
+    if (!path.isValidated || !session.isConfirmed || lane.recovery.ptoCount > 0) return undefined;
+    const size = lane.recovery.mtuSearch.nextProbe(now);
+    if (size === undefined || size > buffer.length || this.#recovery.room(lane.recovery) < size) return undefined;
+    const writer = this.#body(buffer, 0, size);
+    encodeFrame(writer, { kind: 'ping' });
+    writer.zeros(writer.remaining);
+    const packetNumber = this.#nextPacketNumber;
+    const length = this.#seal(buffer, 0, writer, session);
+    if (length === 0) return undefined;
+    path.bytesSent += length;
+    this.#activeAt = now;
+    this.#recovery.onMtuProbeSent(lane.recovery, packetNumber, length, now);
+    lane.pacer.onSent(length, now);
+    return { route: path.route, length, segmentSize: length };
+  }
+
   /** One packet of at most `limit` bytes from what waits; 0 where nothing does, or nothing fits. */
-  #writePacket(buffer: Uint8Array, start: number, limit: number, session: Session, path: Path, now: Instant): number {
+  #writePacket(place: PacketPlace, session: Session, path: Path, now: Instant): number {
+    const { buffer, start, limit, mayAsk } = place;
     const writer = this.#body(buffer, start, limit);
     const from = writer.offset;
-    const hasMore = this.#control.length > 0 || this.#datagrams.length > 0;
-    const isWorthwhile = this.#acks.isOwed || (this.#control.length > 0 && this.#acks.hasGaps);
+    const { contents } = this.#recovery;
+    const hasMore = mayAsk && this.#hasData;
+    const isWorthwhile = this.#acks.isOwed || (this.#control.length > 0 && this.#acks.rangeCount > 1);
+    let hasAck = false;
     if (this.#acks.deadline <= now || (hasMore && isWorthwhile)) {
       const ack = this.#acks.frame(now);
-      if (frameLength(ack) <= writer.remaining) {
+      hasAck = frameLength(ack) <= writer.remaining;
+      if (hasAck) {
         encodeFrame(writer, ack);
-        this.#acks.sent();
+        contents.add(CONTENT_ACK, 0, this.#acks.highest, 0);
       }
     }
     const afterAck = writer.offset;
-    writeWaiting(writer, this.#control);
-    const afterControl = writer.offset;
-    writeWaiting(writer, this.#datagrams);
+    if (mayAsk) {
+      if (hasAck && this.#acks.wantsAnswer && writer.remaining > 0) encodeFrame(writer, { kind: 'ping' });
+      writeWaiting(writer, this.#control);
+      const afterControl = writer.offset;
+      writeWaiting(writer, this.#datagrams);
+      this.#streams.writeFrames(writer, contents);
+      if (writer.offset > afterControl) session.carriedTraffic = true;
+    }
     if (writer.offset === from) return 0;
-    if (writer.offset > afterControl) session.carriedTraffic = true;
     const asksForAck = writer.offset > afterAck;
+    if (hasAck) this.#acks.sent(asksForAck, now);
     const length = this.#seal(buffer, start, writer, session);
-    if (length === 0) return 0;
-    if (asksForAck && afterAck > from) this.#acks.reportedIn(this.#nextPacketNumber - 1);
-    this.#noteSent(path, asksForAck, length, now);
+    if (length > 0) this.#noteSent(path, asksForAck, length, now);
     return length;
   }
 
@@ -790,14 +914,10 @@ export class Tunnel {
     assert(length <= path.allowance, 'a path that has not proved itself is sent at most three times what came from it');
     path.bytesSent += length;
     this.#activeAt = now;
-    if (!asksForAck) return;
-    const packetNumber = this.#nextPacketNumber - 1;
-    this.#sent.record({ packetNumber, at: now, path });
-    this.#lastAskingNumber = packetNumber;
-    if (this.#dueSince !== undefined) return;
-    this.#dueSince = now;
-    this.#timers.set('peer', after(now, this.#node.config.peerTimeout));
-    this.#scheduleProbe(now);
+    const lane = path.lane;
+    assert(lane !== undefined, 'a path that is sent by has a lane');
+    this.#recovery.onSent(lane.recovery, this.#nextPacketNumber - 1, length, asksForAck, now);
+    if (asksForAck) lane.pacer.onSent(length, now);
   }
 
   #stopEverything(): void {
@@ -817,6 +937,11 @@ export class Tunnel {
 /** What all tunnels of a node share. */
 export interface TunnelNode extends HandshakeContext {
   readonly config: TunnelConfig;
+  readonly budget: NodeBudget;
+  /** Why a stream of the peer to that port is refused; `undefined` lets it wait for a program. */
+  admitStream(tunnel: Tunnel, port: number): number | undefined;
+  /** Something may have happened to its streams. */
+  noteStreams(tunnel: Tunnel): void;
   createReplayWindow(): ReplayWindow;
   /** A session id that no other session here has; packets that carry it are this tunnel's. */
   claimId(tunnel: Tunnel): number;
@@ -883,6 +1008,14 @@ export interface ProvedRoute {
 
 export type SendResult = 'queued' | 'too-large' | 'closed';
 
+/** Where a packet is written, and whether it may carry what asks for an ACK. */
+interface PacketPlace {
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  readonly limit: number;
+  readonly mayAsk: boolean;
+}
+
 interface DirectedPacket {
   readonly path: Path;
   /** `undefined`: the one that traffic goes in. */
@@ -891,8 +1024,19 @@ interface DirectedPacket {
   readonly pad: boolean;
 }
 
-const TIMER_NAMES = ['rekey', 'confirm', 'probe', 'peer', 'close'] as const;
+const TIMER_NAMES = ['rekey', 'confirm', 'close'] as const;
 type TimerName = (typeof TIMER_NAMES)[number];
+
+/** Frames whose sender waits on the acknowledgement. */
+const URGENT_FRAMES: ReadonlySet<Frame['kind']> = new Set([
+  'ping',
+  'handshake',
+  'path-challenge',
+  'path-response',
+  'stream-open',
+  'stream-reset',
+  'stream-stop',
+]);
 
 /** RFC 9000 §9.1: what only asks about a path does not move the peer to it. */
 const PATH_FRAMES: ReadonlySet<Frame['kind']> = new Set(['padding', 'path-challenge', 'path-response']);

@@ -10,7 +10,10 @@ export const CLOSE_CODES = {
   FINAL_SIZE: 7,
   KEY_LIMIT: 8,
   SHUTDOWN: 9,
-  REFUSED: 10,
+  NO_LISTENER: 10,
+  BACKLOG_FULL: 11,
+  NOT_TRUSTED: 12,
+  LIMIT: 13,
 } as const;
 
 export type CloseCode = keyof typeof CLOSE_CODES;

@@ -295,6 +295,12 @@ export class KeyedPeer {
     return this.read(this.feed(this.seal(encodeFrames(...frames))));
   }
 
+  /** All that its victim has sent it so far, as an honest peer would. */
+  acknowledge(): Frame[] {
+    const sent = this.victim.node.endpoint.tunnel(this.key)?.inspect().nextPacketNumber ?? 0;
+    return sent === 0 ? [] : this.say({ kind: 'ack', delayUs: 0, ranges: [{ smallest: 0, largest: sent - 1 }] });
+  }
+
   sayBytes(plaintext: Uint8Array): Frame[] {
     return this.read(this.feed(this.seal(plaintext)));
   }

@@ -1,3 +1,5 @@
+import { CLOSE_CODES } from '../../wire/close-codes.ts';
+
 // Specification: both sides rely on these (PROTOCOL.md §6).
 
 const KIB = 1_024;
@@ -10,13 +12,14 @@ export const STREAM_WINDOW_INITIAL: number = 256 * KIB;
 /** What may be sent on all streams of a tunnel together before the first MAX_DATA. */
 export const TUNNEL_WINDOW_INITIAL: number = 1 * MIB;
 
-/** Why an open was refused, as the code of the RESET and the STOP that answer it (PROTOCOL.md §11). */
-export const REFUSALS = {
-  NO_LISTENER: 10,
-  BACKLOG_FULL: 11,
-  NOT_TRUSTED: 12,
-  LIMIT: 13,
-} as const;
+/** Why an open was refused, as the code of the RESET and the STOP that answer it. */
+export const REFUSALS: Readonly<Record<StreamRefusal, number>> = {
+  NO_LISTENER: CLOSE_CODES.NO_LISTENER,
+  BACKLOG_FULL: CLOSE_CODES.BACKLOG_FULL,
+  NOT_TRUSTED: CLOSE_CODES.NOT_TRUSTED,
+  LIMIT: CLOSE_CODES.LIMIT,
+};
+export type StreamRefusal = 'NO_LISTENER' | 'BACKLOG_FULL' | 'NOT_TRUSTED' | 'LIMIT';
 
 // Implementation: ours alone.
 
@@ -58,7 +61,7 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   peerStreamsMax: 1_024,
   streamWindowMax: 32 * MIB,
   tunnelWindowMax: 64 * MIB,
-  sendBufferMax: 4 * MIB,
+  sendBufferMax: 32 * MIB,
 };
 
 /** What the buffers of all tunnels of a node may hold together, beyond the first window of each tunnel and stream. */

@@ -90,8 +90,9 @@ export class PeerFrames {
     const { sourcePort, destinationPort, priority } = frame;
     const stream = new Stream({ id, isLocal: false, sourcePort, destinationPort, priority }, now);
     this.#table.streams.set(id, stream);
-    if (isFull) this.#table.refuse(stream, REFUSALS.LIMIT);
-    else this.#table.tell(stream, EVENT_OPENED);
+    const refusal = isFull ? REFUSALS.LIMIT : this.#table.admit(destinationPort);
+    if (refusal === undefined) this.#table.tell(stream, EVENT_OPENED);
+    else this.#table.refuse(stream, refusal);
     this.#table.considerStreams();
     return undefined;
   }

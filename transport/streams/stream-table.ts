@@ -21,6 +21,7 @@ import { LocalIds, PeerIds } from './stream-ids.ts';
 export class StreamTable {
   readonly config: StreamConfig;
   readonly budget: NodeBudget;
+  readonly admit: (destinationPort: number) => number | undefined;
   readonly streams: Map<number, Stream> = new Map();
   /** Of the ids that we open. */
   readonly parity: 0 | 1;
@@ -39,6 +40,7 @@ export class StreamTable {
   constructor(options: StreamsOptions, now: Instant) {
     this.config = options.config;
     this.budget = options.budget;
+    this.admit = options.admit ?? (() => undefined);
     this.parity = options.opensEven ? 0 : 1;
     this.peer = new PeerIds(options.config.peerStreamsMax);
     this.window = new TunnelWindow({ max: options.config.tunnelWindowMax, budget: options.budget }, now);
@@ -150,4 +152,6 @@ export interface StreamsOptions {
   readonly opensEven: boolean;
   readonly config: StreamConfig;
   readonly budget: NodeBudget;
+  /** Why a stream of the peer to that port is refused at once (REFUSALS); `undefined` lets it wait to be accepted. */
+  readonly admit?: (destinationPort: number) => number | undefined;
 }

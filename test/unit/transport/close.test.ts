@@ -22,10 +22,10 @@ function answeredRekey(lab: Lab): SimPeer {
 describe('closing a tunnel', () => {
   it('tells the peer its code and its text, and both owners once', () => {
     const lab = Lab.open();
-    lab.close(lab.a, 'REFUSED', 'not today');
+    lab.close(lab.a, 'NOT_TRUSTED', 'not today');
     lab.run(30 * SECOND);
-    expect(downs(lab.a)).toEqual([{ kind: 'closed', code: 'REFUSED' }]);
-    expect(downs(lab.b)).toEqual([{ kind: 'closed-by-peer', code: CLOSE_CODES.REFUSED, text: 'not today' }]);
+    expect(downs(lab.a)).toEqual([{ kind: 'closed', code: 'NOT_TRUSTED' }]);
+    expect(downs(lab.b)).toEqual([{ kind: 'closed-by-peer', code: CLOSE_CODES.NOT_TRUSTED, text: 'not today' }]);
   });
 
   it('takes effect at the peer after one trip', () => {

@@ -133,37 +133,65 @@ describe('a peer that sends malformed frames', () => {
 });
 
 describe('a peer that sends frames which are not for it to send', () => {
-  it.each<[string, Frame, CloseCode]>([
+  /** `own` is the first id that the peer may open, `foreign` the first of its victim. */
+  it.each<[string, (own: number, foreign: number) => Frame, CloseCode]>([
     [
-      'opens a stream',
-      { kind: 'stream-open', stream: 0, sourcePort: 1, destinationPort: 2, priority: 1 },
+      'opens a stream of its victim',
+      (_, foreign) => ({ kind: 'stream-open', stream: foreign, sourcePort: 1, destinationPort: 2, priority: 1 }),
+      'STREAM_STATE',
+    ],
+    [
+      'opens a stream beyond the limit',
+      (own) => ({ kind: 'stream-open', stream: own + 2 * 128, sourcePort: 1, destinationPort: 2, priority: 1 }),
       'STREAM_LIMIT',
     ],
     [
-      'sends stream data',
-      { kind: 'stream-data', stream: 0, offset: 0, fin: false, data: new Uint8Array(9) },
-      'STREAM_LIMIT',
+      'sends data of a stream that it has not opened',
+      (own) => ({ kind: 'stream-data', stream: own, offset: 0, fin: false, data: new Uint8Array(9) }),
+      'STREAM_STATE',
     ],
     [
       'sends data of a stream far off',
-      { kind: 'stream-data', stream: 2 ** 53 - 1, offset: 0, fin: true, data: new Uint8Array(0) },
+      () => ({ kind: 'stream-data', stream: 2 ** 53 - 2, offset: 0, fin: true, data: new Uint8Array(0) }),
       'STREAM_LIMIT',
     ],
-    ['resets a stream', { kind: 'stream-reset', stream: 1, code: 0, finalSize: 0 }, 'STREAM_LIMIT'],
-    ['stops a stream', { kind: 'stream-stop', stream: 1, code: 0 }, 'STREAM_LIMIT'],
+    [
+      'resets a stream that nobody opened',
+      (_, foreign) => ({ kind: 'stream-reset', stream: foreign, code: 0, finalSize: 0 }),
+      'STREAM_STATE',
+    ],
+    [
+      'stops a stream that nobody opened',
+      (_, foreign) => ({ kind: 'stream-stop', stream: foreign, code: 0 }),
+      'STREAM_STATE',
+    ],
     [
       'acknowledges a packet that was never sent',
-      { kind: 'ack', delayUs: 0, ranges: [{ smallest: 1_000, largest: 1_000 }] },
+      () => ({ kind: 'ack', delayUs: 0, ranges: [{ smallest: 1_000, largest: 1_000 }] }),
       'PROTOCOL_VIOLATION',
     ],
     [
       'acknowledges everything',
-      { kind: 'ack', delayUs: 0, ranges: [{ smallest: 0, largest: 2 ** 53 - 1 }] },
+      () => ({ kind: 'ack', delayUs: 0, ranges: [{ smallest: 0, largest: 2 ** 53 - 1 }] }),
       'PROTOCOL_VIOLATION',
     ],
   ])('is closed when it %s', (_, frame, code) => {
     const stage = scene();
-    expectClosed(stage, stage.peer.say(frame), code);
+    const own = stage.peer.isLower ? 0 : 1;
+    const said = frame(own, 1 - own);
+    // The far one is even; where the peer owns the odd ones it says the next.
+    const isFar = said.kind === 'stream-data' && said.stream > 2 ** 52;
+    expectClosed(stage, stage.peer.say(isFar ? { ...said, stream: said.stream + own } : said), code);
+  });
+
+  it('is refused a stream to a port where nobody listens, and goes on', () => {
+    const { peer, othersAreWell } = scene();
+    const stream = peer.isLower ? 0 : 1;
+    const answer = peer.say({ kind: 'stream-open', stream, sourcePort: 1, destinationPort: 2, priority: 1 });
+    expect(answer).toContainEqual({ kind: 'stream-reset', stream, code: 10, finalSize: 0 });
+    expect(answer).toContainEqual({ kind: 'stream-stop', stream, code: 10 });
+    expect(tunnelOf(peer)?.state).toBe('open');
+    othersAreWell();
   });
 
   it('is not closed for permissions, advice and frames that may be skipped', () => {
@@ -171,7 +199,6 @@ describe('a peer that sends frames which are not for it to send', () => {
     const endpoint = { family: 4 as const, address: Uint8Array.of(192, 0, 2, 1), port: 9 };
     for (const frame of [
       { kind: 'max-data', limit: 2 ** 53 - 1 },
-      { kind: 'max-stream-data', stream: 2 ** 53 - 1, limit: 0 },
       { kind: 'max-streams', limit: 2 ** 53 - 1 },
       { kind: 'candidates', sequence: 2 ** 53 - 1, endpoints: Array.from({ length: 16 }, () => endpoint) },
       { kind: 'candidates', sequence: 0, endpoints: [] },
@@ -343,6 +370,7 @@ describe('a peer that floods', () => {
         asked += 1;
         answered += frames.filter(({ kind }) => kind === 'handshake').length;
       }
+      peer.acknowledge();
       expectBounded(peer);
       run(world, 10 * MILLISECOND);
     }
@@ -678,7 +706,7 @@ describe('a peer that lies in a handshake', () => {
     for (let i = 0; i < 300 && tunnelOf(peer) !== undefined; i++) {
       endpoint.sendDatagram(peer.key, { source: 1, destination: 2 }, new Uint8Array(900), world.network.now);
       world.network.touch(b.name);
-      peer.say({ kind: 'padding', length: 1 });
+      peer.acknowledge();
       run(world, 10 * MILLISECOND);
     }
     expect(tunnelOf(peer)).toBeUndefined();
