@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fromHex } from '../base/bytes.ts';
 import { opensslBackend } from '../crypto/openssl.ts';
 import { EndpointDriver } from '../daemon/endpoint-driver.ts';
+import { type Bench, type BenchRun, type Measurement, median } from '../report/report.ts';
 import { ipEndpoint } from '../wire/ip-endpoint.ts';
 import type { FloodKind, SenderOptions, SenderReply, SenderRequest } from './flood-sender.ts';
 import type { TargetReply, TargetRequest, TargetSnapshot } from './flood-target.ts';
 import { makeParty } from './party.ts';
-import { type Bench, type BenchRun, type Measurement, median } from './report.ts';
 
 /**
  * What strangers can cost a node: a process that is nothing but a node gets 20,000 initiations a second over loopback, none of

@@ -4,12 +4,12 @@ import { after, instant } from '../base/time.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import { nobleBackend } from '../crypto/noble.ts';
 import { opensslBackend } from '../crypto/openssl.ts';
+import { type Bench, type BenchRun, type Measurement, median } from '../report/report.ts';
 import type { TunnelConfig } from '../transport/constants.ts';
 import { Endpoint } from '../transport/endpoint.ts';
 import { directRoute, type Route } from '../transport/route.ts';
 import { ipEndpoint } from '../wire/ip-endpoint.ts';
 import { benchRng, makeParty, type Party } from './party.ts';
-import { type Bench, type BenchRun, type Measurement, median } from './report.ts';
 
 /**
  * Handshakes that one core does a second, on one side of them: from the initiation to the tunnel, through the endpoint as the

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
+import type { Bench } from '../report/report.ts';
+import { formatForPeople, reportOf } from '../report/report.ts';
 import { handshakeBench } from './handshake.ts';
 import { handshakeFloodBench } from './handshake-flood.ts';
-import type { Bench } from './report.ts';
-import { formatForPeople, reportOf } from './report.ts';
 
 /** `npm run bench -- NAME [--json] [--seconds N]` */
 

@@ -50,9 +50,19 @@ export function install() {
 }
 
 export function build() {
-  const folders = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust', 'daemon', 'sim', 'fuzz', 'bench'].filter(
-    (folder) => existsSync(join(root, folder)) && statSync(join(root, folder)).isDirectory(),
-  );
+  const folders = [
+    'base',
+    'wire',
+    'crypto',
+    'transport',
+    'nat',
+    'trust',
+    'daemon',
+    'report',
+    'sim',
+    'fuzz',
+    'bench',
+  ].filter((folder) => existsSync(join(root, folder)) && statSync(join(root, folder)).isDirectory());
   const sources = [
     ...folders.flatMap(filesBelow),
     join(root, 'tsconfig.json'),
