@@ -35,7 +35,7 @@ export class EndpointDriver {
   #closing: Promise<void> | undefined;
 
   private constructor(options: EndpointDriverOptions) {
-    this.#endpoint = new Endpoint({ ...options, rng: options.rng ?? new SystemRng() }, systemNow());
+    this.#endpoint = new Endpoint(endpointOptions(options), systemNow());
     this.#listener = options.listener;
   }
 
@@ -182,7 +182,7 @@ export interface EndpointListener {
 }
 
 export interface EndpointDriverOptions
-  extends Omit<EndpointOptions, 'rng'>,
+  extends Omit<EndpointOptions, 'rng' | 'parts'>,
     Pick<UdpSocketOptions, 'host' | 'port' | 'createSocket'> {
   /** The system's where it is left out. */
   readonly rng?: EndpointOptions['rng'];
@@ -196,3 +196,17 @@ const DATAGRAMS_PER_TURN = 64;
 const ASKS_PER_TURN = 32;
 /** Above this Node's timers ring at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** One by one, so that nothing else comes along: `parts` is the simulator's. */
+function endpointOptions(options: EndpointDriverOptions): EndpointOptions {
+  const { crypto, identity, record, admit, admitStream, config } = options;
+  return {
+    crypto,
+    identity,
+    record,
+    admit,
+    rng: options.rng ?? new SystemRng(),
+    ...(admitStream === undefined ? {} : { admitStream }),
+    ...(config === undefined ? {} : { config }),
+  };
+}

@@ -17,6 +17,7 @@ export class Attempt {
   #sends = 0;
   #nextSend: Instant;
   #firstSentAt: Instant | undefined;
+  readonly #sentTo: Set<string> = new Set();
 
   constructor(handshake: InitiatorHandshake, now: Instant) {
     this.handshake = handshake;
@@ -51,6 +52,15 @@ export class Attempt {
     this.#sends += 1;
     // Up to an eighth earlier, so that a crowd does not stay in step.
     this.#nextSend = after(now, Math.floor(interval * (1 - jitter / 8)));
+  }
+
+  noteSentTo(route: string): void {
+    this.#sentTo.add(route);
+  }
+
+  /** The same bytes went to every route, so an answer proves the one it comes from only where there was no other. */
+  proves(route: string): boolean {
+    return this.#sentTo.size === 1 && this.#sentTo.has(route);
   }
 
   /** Asked to show a cookie, it goes out again now; what went before had no answer of its own. */

@@ -43,6 +43,8 @@ export const REPLIES_QUEUED_MAX = 256;
 export const DATAGRAMS_QUEUED_MAX = 64;
 export const DIRECTED_QUEUED_MAX = 16;
 export const DATAGRAMS_RECEIVED_MAX = 1_024;
+/** An owner that drains after each input never has more than a few; one that does not loses the oldest. */
+export const EVENTS_QUEUED_MAX = 16_384;
 export const DATAGRAM_BYTES_RECEIVED_MAX: number = 4 * 2 ** 20;
 export const CONTROL_FRAMES_QUEUED_MAX = 64;
 /** A tunnel younger in use than this is never evicted for a stranger. */

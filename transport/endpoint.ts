@@ -26,6 +26,7 @@ import {
   DATAGRAM_BYTES_RECEIVED_MAX,
   DATAGRAMS_RECEIVED_MAX,
   DEFAULT_CONFIG,
+  EVENTS_QUEUED_MAX,
   EVICTABLE_AFTER,
   PROVISIONAL_MAX,
   PROVISIONAL_PER_PEER_MAX,
@@ -85,7 +86,7 @@ export class Endpoint {
   /** Tunnels that may have something to send. */
   readonly #ready: Set<Tunnel> = new Set();
   readonly #replies: BoundedQueue<Reply> = new BoundedQueue(REPLIES_QUEUED_MAX);
-  readonly #events: TunnelEvent[] = [];
+  readonly #events: BoundedQueue<TunnelEvent> = new BoundedQueue(EVENTS_QUEUED_MAX);
   readonly #listeners: Listeners = new Listeners();
   /** Tunnels whose streams may have something to say. */
   readonly #speaking: Set<Tunnel> = new Set();
@@ -118,7 +119,13 @@ export class Endpoint {
     // A low-order point gives zero with every scalar: no handshake can be written to it.
     if (identity.exchange.diffieHellman(peer.staticKey) === undefined) return 'bad-key';
     let tunnel = this.#tunnels.get(toHex(peer.identityKey));
-    if (tunnel !== undefined && tunnel.state === 'closing') {
+    if (tunnel !== undefined && !equal(tunnel.peer.staticKey, peer.staticKey)) {
+      // Whoever is talked to has proved its key; a key that was only tried may have been the wrong one.
+      if (tunnel.state === 'open') return 'other-key';
+      this.#forget(tunnel);
+      tunnel = undefined;
+    }
+    if (tunnel?.state === 'closing') {
       this.#forget(tunnel);
       tunnel = undefined;
     }
@@ -388,6 +395,20 @@ export class Endpoint {
 
     const handshake = ResponderHandshake.identify(this.#node, packet);
     if (handshake.kind === 'refused') return handshake.reason;
+    const refusal = this.#answer(handshake, packet, cookie, route, now);
+    handshake.wipe();
+    return refusal;
+  }
+
+  /** PROTOCOL.md §3 from the sixth step on: the initiator has said who it is. */
+  #answer(
+    handshake: ResponderHandshake,
+    packet: InitiationPacket,
+    cookie: CookieVerdict,
+    route: Route,
+    now: Instant,
+  ): DropReason | undefined {
+    const { identity } = this.#options;
     const staticKey = toHex(handshake.staticKey);
     if (equal(handshake.staticKey, identity.exchange.publicKey)) return 'own-key';
     const tunnels = [...(this.#byStaticKey.get(staticKey) ?? [])];
@@ -470,6 +491,7 @@ export class Endpoint {
       ? owner
       : this.#replace(owner, owner.peer, { localIncarnation, remoteIncarnation: established.incarnation }, now);
     this.#owners.set(attempt.localId, tunnel);
+    this.#dropOlder(tunnel.key, established.incarnation, attempt.startedAt);
     tunnel.handleEstablished(attempt, established, { route, length: RESPONSE_BYTES }, now);
     this.#touch(tunnel);
     return undefined;
@@ -505,6 +527,14 @@ export class Endpoint {
     provisional.session.wipe();
   }
 
+  /** A first packet that was held back must not bring back an incarnation that has been replaced since. */
+  #dropOlder(identityKey: string, incarnation: Uint8Array, before: Instant): void {
+    for (const other of this.#provisional.withIdentityKey(identityKey)) {
+      if (other.session.createdAt <= before && !equal(other.remoteIncarnation, incarnation))
+        this.#dropProvisional(other);
+    }
+  }
+
   #release(provisional: Provisional): void {
     this.#provisional.remove(provisional);
     this.#deadlines.set(provisional, NEVER);
@@ -530,6 +560,7 @@ export class Endpoint {
     if (existing === undefined && !this.#makeRoom(now)) return 'tables-full';
     const tunnel = continues ? existing : this.#replace(existing, peer, { localIncarnation, remoteIncarnation }, now);
     this.#release(provisional);
+    this.#dropOlder(provisional.identityKey, remoteIncarnation, session.createdAt);
     this.#owners.set(session.localId, tunnel);
     const roundTrip = provisional.isRepeated ? undefined : now - session.createdAt;
     tunnel.adopt(session, remoteIncarnation, known, { route: provisional.route, roundTrip }, now);
@@ -604,7 +635,9 @@ export class Endpoint {
   #forget(tunnel: Tunnel): void {
     tunnel.end(undefined);
     this.#unlist(tunnel);
-    for (const provisional of this.#provisional.withIdentityKey(tunnel.key)) this.#dropProvisional(provisional);
+    for (const provisional of this.#provisional.withIdentityKey(tunnel.key)) {
+      if (equal(provisional.localIncarnation, tunnel.localIncarnation)) this.#dropProvisional(provisional);
+    }
   }
 
   #unlist(tunnel: Tunnel): void {
@@ -669,7 +702,8 @@ export interface EndpointOptions {
   readonly parts?: { readonly createReplayWindow?: () => ReplayWindow };
 }
 
-export type ConnectResult = 'started' | 'own-key' | 'bad-key' | 'tables-full';
+/** `other-key`: a tunnel with this identity is open under another static key. */
+export type ConnectResult = 'started' | 'own-key' | 'bad-key' | 'other-key' | 'tables-full';
 
 export type PeerStreamEvent = StreamEvent & { readonly peer: string };
 

@@ -14,6 +14,7 @@ import {
   decodeResponsePayload,
   encodeInitiationPayload,
   encodeResponsePayload,
+  type ResponsePayload,
 } from '../wire/handshake-payload.ts';
 import type { InitiationPacket, InnerInitiation, InnerResponse, ResponsePacket } from '../wire/packet.ts';
 import {
@@ -156,23 +157,37 @@ export class InitiatorHandshake {
     const plaintext = new Uint8Array(response.noiseMessage.length);
     const length = noise.readMessage(response.noiseMessage, plaintext);
     if (length < 0) return refused('not-authentic');
-    const payload = decodeResponsePayload(plaintext.subarray(0, length));
-    if (isDecodeError(payload)) return refused('malformed-payload');
-    if (payload.senderSession !== response.senderSession) return refused('altered-header');
-    if (payload.generation !== this.generation) return refused('altered-header');
-    const judged = judgeRecord(this.#context, payload.record, this.#peer.staticKey, known);
-    if (judged.kind === 'refused') return judged;
-    if (!equal(judged.record.identityKey, this.#peer.identityKey)) return refused('wrong-peer');
+    const judged = this.#judgeAnswer(plaintext.subarray(0, length), response.senderSession, known);
+    if (judged.kind === 'refused') {
+      noise.wipe();
+      return judged;
+    }
+    const { payload } = judged;
     const keys = noise.split();
     return {
       kind: 'established',
       remoteId: response.senderSession,
       incarnation: payload.incarnation,
       generation: payload.generation,
-      known: judged,
+      known: judged.known,
       sealing: takeKey(crypto, keys.initiatorToResponder),
       opening: takeKey(crypto, keys.responderToInitiator),
     };
+  }
+
+  #judgeAnswer(
+    plaintext: Uint8Array,
+    senderSession: number,
+    known: KnownRecord | undefined,
+  ): { kind: 'judged'; payload: ResponsePayload; known: KnownRecord } | HandshakeRefusal {
+    const payload = decodeResponsePayload(plaintext);
+    if (isDecodeError(payload)) return refused('malformed-payload');
+    if (payload.senderSession !== senderSession) return refused('altered-header');
+    if (payload.generation !== this.generation) return refused('altered-header');
+    const judged = judgeRecord(this.#context, payload.record, this.#peer.staticKey, known);
+    if (judged.kind === 'refused') return judged;
+    if (!equal(judged.record.identityKey, this.#peer.identityKey)) return refused('wrong-peer');
+    return { kind: 'judged', payload, known: judged };
   }
 
   /** The ephemeral key and what was derived with it are forgotten. */
@@ -303,7 +318,10 @@ function judgeRecord(
 }
 
 function drawKeyPair(context: HandshakeContext): X25519KeyPair {
-  return context.crypto.x25519(new Secret(randomBytes(context.rng, 32)));
+  const secret = new Secret(randomBytes(context.rng, 32));
+  const pair = context.crypto.x25519(secret);
+  secret.wipe();
+  return pair;
 }
 
 function takeKey(crypto: CryptoBackend, key: Secret): Aead {

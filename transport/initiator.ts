@@ -1,6 +1,7 @@
 import { compare } from '../base/bytes.ts';
 import type { Instant } from '../base/time.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
+import { GENERATION_MAX } from '../wire/handshake-payload.ts';
 import { Attempt } from './attempt.ts';
 import type { Established, HandshakeAnswer, HandshakeContext, HandshakeForm, PeerKeys } from './handshake.ts';
 import { InitiatorHandshake } from './handshake.ts';
@@ -39,7 +40,8 @@ export class Initiator {
   }
 
   initiate(form: HandshakeForm, now: Instant): Attempt {
-    this.#lastGeneration += 1;
+    // At the end of the numbers, where only a lying peer leads, its own handshakes stop being accepted.
+    this.#lastGeneration = Math.min(this.#lastGeneration + 1, GENERATION_MAX);
     const handshake = new InitiatorHandshake(this.#context, {
       peer: this.peer,
       form,

@@ -89,6 +89,7 @@ export class Outreach {
     const { message } = this.#attempt.handshake;
     this.#cookies.get(route.key)?.sign(this.#initiator.crypto, message, now);
     buffer.set(message);
+    this.#attempt.noteSentTo(route.key);
     // What one source's cookie signed is of no use to the next.
     message.fill(0, message.length - MAC_BYTES);
     return { route, length: message.length, segmentSize: message.length };

@@ -80,9 +80,16 @@ export class Rekeying {
     // Both at once: the initiation from the lower identity key is answered, the other given up.
     if (this.#attempt !== undefined && this.#initiator.isLower) return refuse('unexpected');
     if (!this.#bucket.take(now)) return refuse('rate-limited');
-    const { peer } = this.#initiator;
     const handshake = ResponderHandshake.identify(this.#context, message);
     if (handshake.kind === 'refused') return refuse(handshake.reason);
+    const outcome = this.#answerWith(handshake, message, state, now);
+    handshake.wipe();
+    if (outcome.kind === 'answer') this.#answered = { initiation: bytes.slice(), response: outcome.message };
+    return outcome;
+  }
+
+  #answerWith(handshake: ResponderHandshake, message: InnerInitiation, state: RekeyState, now: Instant): RekeyOutcome {
+    const { peer } = this.#initiator;
     if (!equal(handshake.staticKey, peer.staticKey)) return refuse('wrong-peer');
     const request = handshake.readRequest(state.known);
     if (request.kind === 'refused') return refuse(request.reason);
@@ -96,7 +103,6 @@ export class Rekeying {
       return refuse('not-authentic');
     }
     this.abandon();
-    this.#answered = { initiation: bytes.slice(), response: answer.message };
     const ids = { localId, remoteId: message.senderSession };
     const session = this.#initiator.sessionFor(ids, request.generation, answer, now);
     return { kind: 'answer', message: answer.message, session, known: request.known };

@@ -374,21 +374,22 @@ export class Tunnel {
   }
 
   /**
-   * A response to an initiation from outside, completed and found to continue this tunnel. `length` is the response's. Where it
-   * came from is proved if we had sent the initiation there; anywhere else, somebody may merely have passed it on.
+   * A response to an initiation from outside, completed and found to continue this tunnel. Where it came from is proved only if
+   * the initiation went nowhere else: a peer that got it at one address might answer in the name of another.
    */
   handleEstablished(attempt: Attempt, established: Established, arrival: Arrival, now: Instant): void {
     const { route, length } = arrival;
-    const isProved = this.allRoutes.some((known) => known.key === route.key);
+    const isProved = attempt.proves(route.key);
+    const isAsked = this.allRoutes.some((known) => known.key === route.key);
     const rtt = attempt.roundTrip(now);
     this.#outreach.complete(attempt);
     const path = this.#pathFor(route, now);
     if (path !== undefined) {
       path.noteReceived(length, now);
       if (isProved) path.validate(now);
-      else path.startChallenge(this.#node.rng, now);
+      else if (!path.wasValidatedLately(now)) path.startChallenge(this.#node.rng, now);
       if (rtt !== undefined) this.#sampleHandshake(path, rtt, now);
-      if (isProved || this.#paths.active === undefined) this.#activate(path);
+      if (isAsked || this.#paths.active === undefined) this.#activate(path);
     }
     const session = this.#initiator.sessionFrom(attempt, established, now);
     this.#join(session, established.incarnation, established.known, route, now);
@@ -779,7 +780,7 @@ export class Tunnel {
     encodeFrame(writer, frame);
     // RFC 9000 §8.2.1: a challenge fills the packet, so that its answer also shows what the path carries.
     if (pad) writer.zeros(writer.remaining);
-    const length = this.#seal(buffer, 0, writer, session);
+    const length = this.#seal(buffer, 0, writer, session, now);
     if (length === 0) return undefined;
     // What asks in a session that is not sent in yet is repeated by its own timer, not by probes.
     this.#noteSent(path, isAckEliciting(frame) && session === this.#sessions.sending, length, now);
@@ -836,7 +837,7 @@ export class Tunnel {
     encodeFrame(writer, { kind: 'ping' });
     writer.zeros(writer.remaining);
     const packetNumber = this.#nextPacketNumber;
-    const length = this.#seal(buffer, 0, writer, session);
+    const length = this.#seal(buffer, 0, writer, session, now);
     if (length === 0) return undefined;
     path.bytesSent += length;
     this.#activeAt = now;
@@ -874,7 +875,7 @@ export class Tunnel {
     if (writer.offset === from) return 0;
     const asksForAck = writer.offset > afterAck;
     if (hasAck) this.#acks.sent(asksForAck, now);
-    const length = this.#seal(buffer, start, writer, session);
+    const length = this.#seal(buffer, start, writer, session, now);
     if (length > 0) this.#noteSent(path, asksForAck, length, now);
     return length;
   }
@@ -890,7 +891,7 @@ export class Tunnel {
     if (path.allowance < needed) return undefined;
     const writer = this.#body(buffer, 0, needed);
     encodeFrame(writer, this.#closeFrame);
-    const length = this.#seal(buffer, 0, writer, session);
+    const length = this.#seal(buffer, 0, writer, session, now);
     if (length === 0) return undefined;
     this.#noteSent(path, false, length, now);
     return { route: path.route, length, segmentSize: length };
@@ -901,8 +902,14 @@ export class Tunnel {
   }
 
   /** Seals what the writer wrote; 0 where this session's key may not seal any more, which ends the tunnel. */
-  #seal(buffer: Uint8Array, start: number, writer: ByteWriter, session: Session): number {
-    if (session.sealedPackets >= this.#node.config.sealedPacketsMax) {
+  #seal(buffer: Uint8Array, start: number, writer: ByteWriter, session: Session, now: Instant): number {
+    const { sealedPacketsMax } = this.#node.config;
+    if (this.#state === 'open' && session.sealedPackets >= sealedPacketsMax - 1) {
+      // The last one is for CLOSE.
+      this.close('KEY_LIMIT', '', now);
+      return 0;
+    }
+    if (session.sealedPackets >= sealedPacketsMax) {
       this.end({ kind: 'closed', code: 'KEY_LIMIT' });
       return 0;
     }

@@ -232,7 +232,13 @@ export class KeyedPeer {
     endpoint.handleTimeout(now);
     const initiation = takeSent(world, victim).find(({ to }) => to === this.address.key);
     assert(initiation !== undefined, 'the victim asks');
-    const packet = decodePacket(initiation.bytes);
+    return this.feed(this.answerInitiation(initiation.bytes), from);
+  }
+
+  /** By the book; gives the response, and holds the session from now on. */
+  answerInitiation(initiation: Uint8Array): Uint8Array {
+    const { now } = this.world.network;
+    const packet = decodePacket(initiation);
     assert(packet.kind === 'initiation', 'with an initiation');
     const handshake = ResponderHandshake.identify(this.context, packet);
     assert(handshake.kind === 'responder', 'that is for this peer');
@@ -246,7 +252,7 @@ export class KeyedPeer {
     const remoteId = packet.senderSession;
     const options = { localId, remoteId, generation, sealing, opening, initiatedLocally: false };
     this.sessions.push(new Session({ ...options, initiatedByLower: !this.isLower }, now));
-    return this.feed(answer.message, from);
+    return answer.message;
   }
 
   get isLower(): boolean {

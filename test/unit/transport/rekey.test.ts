@@ -193,6 +193,9 @@ describe('the hard limit of a key', () => {
     const lab = exhausted();
     expect(downs(lab.a)).toEqual([{ kind: 'closed', code: 'KEY_LIMIT' }]);
     expect(lab.world.send(lab.a, lab.b)).toBe(false);
+    // The last packet that the key allows tells the other side.
+    lab.run(5 * SECOND);
+    expect(downs(lab.b)).toMatchObject([{ kind: 'closed-by-peer', code: 8 }]);
     expectForgotten(lab.a);
   });
 
