@@ -51,7 +51,7 @@ import { REFUSALS } from './streams/constants.ts';
 import type { StreamEvent } from './streams/events.ts';
 import { NodeBudget } from './streams/flow-control.ts';
 import type { Transmit } from './transmit.ts';
-import type { SendResult, TunnelNode, TunnelState } from './tunnel.ts';
+import type { SendResult, TunnelChoices, TunnelNode, TunnelOptions, TunnelState } from './tunnel.ts';
 import { Tunnel } from './tunnel.ts';
 
 /**
@@ -110,8 +110,8 @@ export class Endpoint {
     this.#record = record;
   }
 
-  /** Starts or hastens a tunnel; datagrams may be sent into it at once. */
-  connect(peer: PeerKeys, routes: readonly Route[], now: Instant): ConnectResult {
+  /** Starts or hastens a tunnel; datagrams and streams may be sent into it at once. `choices` are for a tunnel that this begins. */
+  connect(peer: PeerKeys, routes: readonly Route[], now: Instant, choices: TunnelChoices = {}): ConnectResult {
     const { identity } = this.#options;
     if (equal(peer.identityKey, identity.signing.publicKey) || equal(peer.staticKey, identity.exchange.publicKey)) {
       return 'own-key';
@@ -131,7 +131,8 @@ export class Endpoint {
     }
     if (tunnel === undefined) {
       if (!this.#makeRoom(now)) return 'tables-full';
-      tunnel = this.#createTunnel(peer, this.#incarnationFor(toHex(peer.identityKey)), undefined, now);
+      const localIncarnation = this.#incarnationFor(toHex(peer.identityKey));
+      tunnel = this.#createTunnel({ peer, localIncarnation, remoteIncarnation: undefined, choices }, now);
     }
     tunnel.connect(routes, now);
     this.#touch(tunnel);
@@ -578,18 +579,14 @@ export class Endpoint {
       existing.end({ kind: 'peer-restarted' });
       this.#unlist(existing);
     }
-    const tunnel = this.#createTunnel(peer, pair.localIncarnation, pair.remoteIncarnation, now);
+    const tunnel = this.#createTunnel({ peer, ...pair, choices: existing?.choices }, now);
     tunnel.rememberRoutes(routes);
     return tunnel;
   }
 
-  #createTunnel(
-    peer: PeerKeys,
-    localIncarnation: Uint8Array,
-    remoteIncarnation: Uint8Array | undefined,
-    now: Instant,
-  ): Tunnel {
-    const tunnel = new Tunnel({ node: this.#node, peer, localIncarnation, remoteIncarnation }, now);
+  #createTunnel(options: Omit<TunnelOptions, 'node'>, now: Instant): Tunnel {
+    const { peer } = options;
+    const tunnel = new Tunnel({ node: this.#node, ...options }, now);
     this.#tunnels.set(tunnel.key, tunnel);
     const staticKey = toHex(peer.staticKey);
     const sharing = this.#byStaticKey.get(staticKey);

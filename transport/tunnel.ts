@@ -71,6 +71,9 @@ export class Tunnel {
   readonly key: string;
   readonly localIncarnation: Uint8Array;
   readonly #node: TunnelNode;
+  readonly #config: TunnelConfig;
+  /** What differs from the node's configuration here. */
+  readonly choices: TunnelChoices;
   #remoteIncarnation: Uint8Array | undefined;
   #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
   #known: KnownRecord | undefined;
@@ -114,6 +117,8 @@ export class Tunnel {
 
   constructor(options: TunnelOptions, now: Instant) {
     this.#node = options.node;
+    this.choices = options.choices ?? {};
+    this.#config = { ...options.node.config, ...this.choices };
     this.peer = options.peer;
     this.key = toHex(options.peer.identityKey);
     this.localIncarnation = options.localIncarnation;
@@ -131,7 +136,7 @@ export class Tunnel {
     this.#streams = new Streams(
       {
         opensEven: this.#initiator.isLower,
-        config: node.config.streams,
+        config: this.#config.streams,
         budget: node.budget,
         admit: (port) => node.admitStream(this, port),
       },
@@ -649,9 +654,9 @@ export class Tunnel {
   }
 
   #openLane(path: Path, now: Instant): Lane {
-    const { config, rng } = this.#node;
-    const controller = createController(config.congestion, { mtu: BASE_MTU, rng, now });
-    const mtuSearch = new MtuSearch(path.route.mtuMax ?? config.mtuMax);
+    const { congestion, mtuMax } = this.#config;
+    const controller = createController(congestion, { mtu: BASE_MTU, rng: this.#node.rng, now });
+    const mtuSearch = new MtuSearch(path.route.mtuMax ?? mtuMax);
     return new Lane(this.#recovery.addPath({ rtt: path.rtt, controller, mtuSearch }, now), now);
   }
 
@@ -739,7 +744,7 @@ export class Tunnel {
 
   /** Without an authenticated answer until then, while one is due, the tunnel ends. */
   get #peerDeadline(): Instant {
-    const { peerTimeout } = this.#node.config;
+    const { peerTimeout } = this.#config;
     if (this.#state === 'connecting') {
       return this.#connectingSince === undefined ? NEVER : after(this.#connectingSince, peerTimeout);
     }
@@ -903,7 +908,7 @@ export class Tunnel {
 
   /** Seals what the writer wrote; 0 where this session's key may not seal any more, which ends the tunnel. */
   #seal(buffer: Uint8Array, start: number, writer: ByteWriter, session: Session, now: Instant): number {
-    const { sealedPacketsMax } = this.#node.config;
+    const { sealedPacketsMax } = this.#config;
     if (this.#state === 'open' && session.sealedPackets >= sealedPacketsMax - 1) {
       // The last one is for CLOSE.
       this.close('KEY_LIMIT', '', now);
@@ -963,7 +968,11 @@ export interface TunnelOptions {
   readonly peer: PeerKeys;
   readonly localIncarnation: Uint8Array;
   readonly remoteIncarnation: Uint8Array | undefined;
+  readonly choices?: TunnelChoices | undefined;
 }
+
+/** What whoever dials may choose for one peer. */
+export type TunnelChoices = Partial<Pick<TunnelConfig, 'congestion' | 'peerTimeout'>>;
 
 export interface OpenedPacket {
   readonly session: Session;
