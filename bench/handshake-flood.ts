@@ -37,6 +37,7 @@ const SLICES = 10;
 const HONEST_NODES = 5;
 const HONEST_MS_MAX = 5_000;
 
+/** For junk. What comes from those who know our key has no figure: what it costs is printed. */
 const CPU_PERCENT_MAX = 35;
 const GROWTH_MIB_MAX = 16;
 const LOOP_DELAY_MS_MAX = 20;
@@ -101,6 +102,8 @@ function measurementsOf(
       perSecond: (1_000 * (after.datagramsReceived - before.datagramsReceived)) / elapsed,
     };
   });
+  // Whoever forges a valid MAC1 knows our key: each initiation is then checked for a cookie, and answered with one.
+  const isJunk = !kind.startsWith('valid');
   const first = snapshots[0]!;
   const last = snapshots.at(-1)!;
   const receivedPerSecond = (1_000 * (last.datagramsReceived - first.datagramsReceived)) / (last.at - first.at);
@@ -112,7 +115,7 @@ function measurementsOf(
       'cpu',
       '% of a core',
       slices.map(({ cpu }) => cpu),
-      { atMost: CPU_PERCENT_MAX },
+      isJunk ? { atMost: CPU_PERCENT_MAX } : {},
     ),
     of(
       'received',
@@ -125,7 +128,7 @@ function measurementsOf(
     of('memory growth', 'MiB', [residentAt(snapshots.slice(-3)) - residentAt(snapshots.slice(0, 3))], {
       atMost: GROWTH_MIB_MAX,
     }),
-    of('replies', '', [last.datagramsSent - first.datagramsSent], kind.startsWith('valid') ? {} : { atMost: 0 }),
+    of('replies', '', [last.datagramsSent - first.datagramsSent], isJunk ? { atMost: 0 } : {}),
     of('event loop delay p99', 'ms', [last.loopDelayP99Ms], { atMost: LOOP_DELAY_MS_MAX }),
     of('honest nodes connected', '%', [(100 * connected) / honest.length], { atLeast: 100 }),
     of('honest node connects in', 'ms', honest, { atMost: HONEST_MS_GOAL }),

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort } from 'node:worker_threads';
+import { runCommand, wholeNumber } from '../report/command.ts';
 import { type Job, jobsOf, runJob } from './vectors/jobs.ts';
 import { Lines } from './vectors/lines.ts';
 import { runAll } from './vectors/pool.ts';
@@ -21,29 +22,15 @@ interface Options {
   readonly seed: number;
 }
 
-if (isMainThread) {
-  const options = readOptions();
-  if (options === undefined) {
-    process.stderr.write(`${USAGE}\n`);
-    process.exitCode = 2;
-  } else {
-    process.exitCode = (await main(options)) ? 0 : 1;
-  }
-} else {
-  parentPort!.on('message', (job: Job) => parentPort!.postMessage(runJob(job)));
-}
+if (isMainThread) await runCommand(USAGE, async () => ((await main(readOptions())) ? 0 : 1));
+else parentPort!.on('message', (job: Job) => parentPort!.postMessage(runJob(job)));
 
-function readOptions(): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, seed: { type: 'string' } },
-    });
-    const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed);
-    if (!Number.isSafeInteger(seed) || seed < 0 || values.seed?.trim() === '') return undefined;
-    return { isQuick: values.quick ?? false, isJson: values.json ?? false, seed };
-  } catch {
-    return undefined;
-  }
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, seed: { type: 'string' } },
+  });
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : wholeNumber('--seed', values.seed);
+  return { isQuick: values.quick ?? false, isJson: values.json ?? false, seed };
 }
 
 async function main(options: Options): Promise<boolean> {

@@ -1,27 +1,30 @@
 import { parseArgs } from 'node:util';
 import { fromHex } from '../base/bytes.ts';
+import { Misuse, runCommand, wholeNumber } from '../report/command.ts';
 import { FuzzFinding, faultsOf, formatReport, fuzz } from './run.ts';
 import type { FuzzTarget } from './target.ts';
 import { TARGETS } from './targets/index.ts';
 
-/** `npm run fuzz -- [target …] [--inputs N] [--seed N]`, or `-- target --input HEX` to see one input again. */
+const USAGE = `npm run fuzz -- [TARGET …] [--inputs N] [--seed N]   mutated inputs for every decoder, or for those named
+npm run fuzz -- TARGET --input HEX                   one input again
 
-const USAGE = `usage: fuzz [target …] [--inputs N] [--seed N] | fuzz target --input HEX
+  --inputs N   how many for each target (1,000,000)
+  --seed N     the inputs of another run (1)
+
 targets: ${TARGETS.map(({ name }) => name).join(' ')}`;
-
-function usage(message: string): never {
-  console.error(`${message}\n${USAGE}`);
-  process.exit(2);
-}
-
-function wholeNumber(text: string, what: string): number {
-  const value = Number(text.replaceAll('_', ''));
-  return Number.isSafeInteger(value) && value >= 0 ? value : usage(`${what} is a whole number`);
-}
 
 function chosen(names: readonly string[]): readonly FuzzTarget[] {
   if (names.length === 0) return TARGETS;
-  return names.map((name) => TARGETS.find((target) => target.name === name) ?? usage(`there is no target ${name}`));
+  return names.map((name) => {
+    const target = TARGETS.find((one) => one.name === name);
+    if (target === undefined) throw new Misuse(`there is no target ${name}`);
+    return target;
+  });
+}
+
+function bytesOf(hex: string): Uint8Array {
+  if (!/^([0-9a-f]{2})*$/i.test(hex)) throw new Misuse(`--input is hex, two digits a byte, and not ${hex}`);
+  return fromHex(hex.toLowerCase());
 }
 
 function main(): number {
@@ -31,12 +34,13 @@ function main(): number {
   });
   const targets = chosen(positionals);
   if (values.input !== undefined) {
-    if (targets.length !== 1) usage('--input takes one target');
-    console.log(targets[0]!.check(fromHex(values.input)));
+    if (targets.length !== 1) throw new Misuse('--input takes one target');
+    if (values.inputs !== undefined || values.seed !== undefined) throw new Misuse('--input is all there is to run');
+    console.log(targets[0]!.check(bytesOf(values.input)));
     return 0;
   }
-  const inputs = wholeNumber(values.inputs ?? '1000000', '--inputs');
-  const seed = wholeNumber(values.seed ?? '1', '--seed');
+  const inputs = wholeNumber('--inputs', values.inputs ?? '1000000', 1);
+  const seed = wholeNumber('--seed', values.seed ?? '1');
   let failed = 0;
   for (const target of targets) {
     try {
@@ -55,4 +59,4 @@ function main(): number {
   return failed === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+await runCommand(USAGE, main);

@@ -28,9 +28,11 @@ export interface FuzzReport {
 
 /** What no decoder may exceed, on any machine: generous, so that only a real defect does. */
 export const MEAN_US_MAX = 50;
+/** What any one input may take; so long that no pause of the machine is mistaken for the decoder's. */
+export const SLOWEST_MS_MAX = 1_000;
 export const HEAP_GROWTH_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** An input that made a decoder throw or break a property. Its message has all it takes to see it again. */
+/** An input that made a decoder throw, break a property or take for ever. Its message has all it takes to see it again. */
 export class FuzzFinding extends Error {
   override readonly name = 'FuzzFinding';
   readonly input: Uint8Array;
@@ -64,6 +66,9 @@ export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
       throw new FuzzFinding(target.name, seed, index, input.slice(), cause);
     }
     const spent = performance.now() - start;
+    if (spent > SLOWEST_MS_MAX) {
+      throw new FuzzFinding(target.name, seed, index, input.slice(), `one input took ${spent.toFixed(0)} ms`);
+    }
     totalMs += spent;
     if (spent > slowestMs) slowestMs = spent;
     if (verdict !== ACCEPTED) {

@@ -2,21 +2,25 @@
 // Plain JavaScript without dependencies: it is what runs first on a fresh clone.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const stamps = join(root, '.stamps');
 
-export function run(command, args, options = {}) {
+export function run(command, args, { onFailure = () => {}, ...options } = {}) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (result.error || result.status !== 0) onFailure();
   if (result.error) throw result.error;
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 
 const programs = { tsc: 'typescript/bin/tsc', biome: '@biomejs/biome/bin/biome', vitest: 'vitest/vitest.mjs' };
 export const bin = (name) => join(root, 'node_modules', programs[name]);
+
+/** `exclude` of tsconfig.build.json. */
+const notBuilt = new Set(JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8')).exclude);
 
 function filesBelow(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
@@ -50,19 +54,11 @@ export function install() {
 }
 
 export function build() {
-  const folders = [
-    'base',
-    'wire',
-    'crypto',
-    'transport',
-    'nat',
-    'trust',
-    'daemon',
-    'report',
-    'sim',
-    'fuzz',
-    'bench',
-  ].filter((folder) => existsSync(join(root, folder)) && statSync(join(root, folder)).isDirectory());
+  // What tsconfig.build.json includes: every folder with sources in it but those it excludes.
+  const folders = readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !notBuilt.has(entry.name))
+    .map((entry) => entry.name)
+    .sort();
   const sources = [
     ...folders.flatMap(filesBelow),
     join(root, 'tsconfig.json'),
@@ -70,8 +66,14 @@ export function build() {
     join(root, 'package-lock.json'),
   ];
   unlessStamped('build', stampOf(sources.flatMap((file) => [file, readFileSync(file)])), 'dist', () => {
-    rmSync(join(root, 'dist'), { recursive: true, force: true });
-    run(process.execPath, [bin('tsc'), '-p', 'tsconfig.build.json']);
+    const dist = join(root, 'dist');
+    rmSync(dist, { recursive: true, force: true });
+    run(process.execPath, [bin('tsc'), '-p', 'tsconfig.build.json'], {
+      onFailure: () => {
+        rmSync(dist, { recursive: true, force: true });
+        console.error('The build failed; there is no dist/ now.');
+      },
+    });
   });
 }
 

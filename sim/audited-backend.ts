@@ -1,14 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { toHex } from '../base/bytes.ts';
-import {
-  AEAD_NONCE_BYTES,
-  type Aead,
-  type CryptoBackend,
-  type Ed25519KeyPair,
-  type ScryptCost,
-  type X25519KeyPair,
-} from '../crypto/backend.ts';
-import type { Secret } from '../crypto/secret.ts';
+import { AEAD_NONCE_BYTES, type CryptoBackend } from '../crypto/backend.ts';
 import { SimFailure } from './failure.ts';
 
 /**
@@ -60,64 +52,31 @@ export class NonceAudit {
   }
 }
 
-/** The backend with every seal audited. Backends that share one audit are checked against each other. */
-export function auditBackend(inner: CryptoBackend, audit: NonceAudit = new NonceAudit()): AuditedBackend {
-  return new AuditedBackend(inner, audit);
+/** A backend with every seal audited. */
+export interface AuditedBackend extends CryptoBackend {
+  readonly audit: NonceAudit;
 }
 
-export class AuditedBackend implements CryptoBackend {
-  readonly name: string;
-  readonly audit: NonceAudit;
-  readonly #inner: CryptoBackend;
-
-  constructor(inner: CryptoBackend, audit: NonceAudit) {
-    this.name = `${inner.name}, audited`;
-    this.audit = audit;
-    this.#inner = inner;
-  }
-
-  aead(key: Uint8Array): Aead {
-    // Half of the digest is enough to tell keys apart and says nothing about them.
-    const fingerprint = toHex(this.#inner.sha256(key).subarray(0, 16));
-    const ledger = this.audit.ledger(fingerprint);
-    const aead = this.#inner.aead(key);
-    return {
-      seal(nonce, aad, plaintext, out): number {
-        ledger.record(nonce);
-        return aead.seal(nonce, aad, plaintext, out);
-      },
-      open: (nonce, aad, sealed, out): number => aead.open(nonce, aad, sealed, out),
-      wipe: (): void => aead.wipe(),
-    };
-  }
-
-  sha256(...parts: readonly Uint8Array[]): Uint8Array {
-    return this.#inner.sha256(...parts);
-  }
-
-  hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-    return this.#inner.hmacSha256(key, ...parts);
-  }
-
-  hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array | undefined {
-    return this.#inner.hkdfSha256(ikm, salt, info, length);
-  }
-
-  x25519(secret: Secret): X25519KeyPair {
-    return this.#inner.x25519(secret);
-  }
-
-  ed25519(seed: Secret): Ed25519KeyPair {
-    return this.#inner.ed25519(seed);
-  }
-
-  ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-    return this.#inner.ed25519Verify(publicKey, message, signature);
-  }
-
-  scrypt(passphrase: Uint8Array, salt: Uint8Array, cost: ScryptCost, length: number): Uint8Array {
-    return this.#inner.scrypt(passphrase, salt, cost, length);
-  }
+/** Backends that share one audit are checked against each other. */
+export function auditBackend(inner: CryptoBackend, audit: NonceAudit = new NonceAudit()): AuditedBackend {
+  return {
+    ...inner,
+    name: `${inner.name}, audited`,
+    audit,
+    aead: (key) => {
+      // Half of the digest is enough to tell keys apart and says nothing about them.
+      const ledger = audit.ledger(toHex(inner.sha256(key).subarray(0, 16)));
+      const aead = inner.aead(key);
+      return {
+        seal(nonce, aad, plaintext, out): number {
+          ledger.record(nonce);
+          return aead.seal(nonce, aad, plaintext, out);
+        },
+        open: (nonce, aad, sealed, out): number => aead.open(nonce, aad, sealed, out),
+        wipe: (): void => aead.wipe(),
+      };
+    },
+  };
 }
 
 /** Far above what a run makes; a run that gets here leaks keys. */

@@ -1,19 +1,26 @@
 import { parseArgs } from 'node:util';
 import { opensslBackend } from '../crypto/openssl.ts';
-import { CAMPAIGNS, campaignNames } from './campaigns/index.ts';
+import { Misuse, runCommand, wholeNumber } from '../report/command.ts';
+import { CAMPAIGNS, type Campaign, campaignNames } from './campaigns/index.ts';
 import { runGrid } from './grid-command.ts';
 import { parseSeeds, runRange } from './range.ts';
 
 /** `npm run sim`: one seed with its trace, or a range of seeds of one campaign on every core. */
-const USAGE = `usage:
-  npm run sim -- --seed N [--trace]              one random world; the same seed gives the same digest
-  npm run sim -- CAMPAIGN --seeds A..B [--jobs N] a range of seeds, ends with "N passed, M failed"
-  npm run sim -- grid [--json] [--jobs N]         tables of goodput, loss and fairness for each congestion controller
+const USAGE = `npm run sim -- [CAMPAIGN] --seed N [--trace]              one seed; the same seed gives the same digest
+npm run sim -- CAMPAIGN --seeds A..B [--jobs N] [--resume FILE]
+                                                          a range of seeds, ends with "N passed, M failed"
+npm run sim -- grid [--json] [--jobs N]                   tables of goodput, loss and fairness for each congestion controller
+
+  --trace        every event, packet by packet
+  --jobs N       on so many cores (all of them)
+  --resume FILE  keeps what is done in that file, and goes on from it
+
 campaigns:
 ${campaignNames()
   .map((name) => `  ${name.padEnd(10)} ${CAMPAIGNS[name]!.about}`)
-  .join('\n')}
-`;
+  .join('\n')}`;
+
+const JOBS_MAX = 64;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -22,52 +29,53 @@ async function main(): Promise<number> {
       seed: { type: 'string' },
       seeds: { type: 'string' },
       jobs: { type: 'string' },
-      trace: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
+      trace: { type: 'boolean' },
+      json: { type: 'boolean' },
+      resume: { type: 'string' },
     },
   });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
+  const [name = 'swarm', ...more] = positionals;
+  if (more.length > 0) throw new Misuse(`one campaign at a time, and not ${more.join(' ')} as well`);
+  const jobs = values.jobs === undefined ? undefined : wholeNumber('--jobs', values.jobs, 1, JOBS_MAX);
+  const refuse = (where: string, ...options: readonly (keyof typeof values)[]): void => {
+    const given = options.find((option) => values[option] !== undefined);
+    if (given !== undefined) throw new Misuse(`--${given} means nothing ${where}`);
+  };
+  if (name === 'grid') {
+    refuse('to the grid', 'seed', 'seeds', 'trace', 'resume');
+    return await runGrid(values.json ?? false, jobs);
   }
-  const name = positionals[0] ?? 'swarm';
-  const jobs = values.jobs === undefined ? undefined : Number(values.jobs);
-  if (jobs !== undefined && !(Number.isInteger(jobs) && jobs >= 1 && jobs <= 64)) return misuse('--jobs is 1 to 64');
-  if (name === 'grid' && positionals.length === 1) return await runGrid(values.json, jobs);
-  if (positionals.length > 1 || !campaignNames().includes(name))
-    return misuse(`there is no campaign ${positionals.join(' ')}`);
+  const campaign = CAMPAIGNS[name];
+  if (campaign === undefined) throw new Misuse(`there is no campaign ${name}`);
+  refuse('to a campaign', 'json');
   if (values.seeds !== undefined) {
+    refuse('with a range of seeds', 'seed', 'trace');
     const range = parseSeeds(values.seeds);
-    if (range === undefined) return misuse(`--seeds ${values.seeds} is not A..B with A ≤ B`);
-    return await runRange(name, range, jobs);
+    if (range === undefined) throw new Misuse(`--seeds is A..B with A ≤ B, and not ${JSON.stringify(values.seeds)}`);
+    if (values.resume === '') throw new Misuse('--resume names a file');
+    return await runRange(name, range, jobs, values.resume);
   }
-  if (values.seed === undefined) return misuse('name a seed: --seed N, or --seeds A..B');
-  const seed = Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0) return misuse(`--seed ${values.seed} is not a whole number`);
-  return runOne(name, seed, values.trace);
+  if (values.seed === undefined) throw new Misuse('name a seed: --seed N, or CAMPAIGN --seeds A..B');
+  refuse('with one seed', 'jobs', 'resume');
+  const seed = wholeNumber('--seed', values.seed);
+  const isTraced = values.trace ?? false;
+  // A campaign that can be traced takes where to as its third parameter.
+  if (isTraced && campaign.run.length < 3) throw new Misuse(`${name} cannot be traced`);
+  return runOne(name, campaign, seed, isTraced);
 }
 
-function runOne(name: string, seed: number, trace: boolean): number {
+function runOne(name: string, campaign: Campaign, seed: number, isTraced: boolean): number {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {
-    const result = CAMPAIGNS[name]!.run(seed, opensslBackend, trace ? print : undefined);
+    const result = campaign.run(seed, opensslBackend, isTraced ? print : undefined);
     print(`${name} seed ${seed} passed: ${JSON.stringify(result)}`);
     return 0;
   } catch (error) {
-    if (!trace && error instanceof Error && 'trace' in error) for (const line of error.trace as string[]) print(line);
+    if (!isTraced && error instanceof Error && 'trace' in error)
+      for (const line of error.trace as string[]) print(line);
     print(`${name} seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}`);
     return 1;
   }
 }
 
-function misuse(why: string): number {
-  process.stderr.write(`${why}\n${USAGE}`);
-  return 2;
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.exitCode = misuse(error instanceof Error ? error.message : String(error));
-}
+await runCommand(USAGE, main);

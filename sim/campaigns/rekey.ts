@@ -3,11 +3,14 @@ import type { CryptoBackend } from '../../crypto/backend.ts';
 import { World } from '../world.ts';
 
 /**
- * A key for every hundred packets, while the link loses a tenth and reorders: every packet the link delivers opens, and the
- * stream of them never pauses for longer than a round trip and 50 ms.
+ * A new key is asked for after every hundred packets, while the link loses a tenth and reorders: every packet the link delivers
+ * opens, nothing is lost but what the link or the sender's full queue dropped, and the stream of packets never pauses for longer
+ * than a round trip and 50 ms. How many packets each key was in truth good for is part of the result.
  */
 export const REKEY_PACKETS_A_SEED = 50_000;
 export const REKEY_AFTER_PACKETS = 100;
+/** On average: the rekeys themselves are lost as often as anything. */
+export const PACKETS_PER_KEY_MAX = 125;
 export const STALL_BEYOND_RTT_MAX: number = 50 * MILLISECOND;
 const DELAY: number = 10 * MILLISECOND;
 /** A hundred packets take twenty round trips, so that a rekey is over before the next is due. */
@@ -19,7 +22,14 @@ const PACKET_REFUSALS = ['unknown-session', 'not-authentic', 'replayed'] as cons
 export interface RekeyResult {
   readonly packets: number;
   readonly rekeys: number;
+  /** A rekey takes a round trip, and the next is counted from its end. */
+  readonly packetsPerKey: number;
+  /** Datagrams that did not arrive. */
+  readonly lost: number;
+  /** Packets that the link dropped on their way to the receiver, the few that carried no datagram included. */
   readonly lostByLink: number;
+  /** Datagrams that gave way to younger ones in the sender's queue. */
+  readonly droppedBySender: number;
   readonly refused: number;
   readonly longestGap: number;
   readonly roundTrip: number;
@@ -39,6 +49,7 @@ export function runRekey(seed: number, packets: number, crypto: CryptoBackend): 
   if (!network.runUntilTrue(() => world.hasConverged(a, b), after(network.now, 30 * SECOND))) {
     throw world.fail('no tunnel in 30 s');
   }
+  const lostBefore = network.linkStats(a.host, b.host).lost;
   let lastArrival = network.now;
   let longestGap = 0;
   let received = 0;
@@ -70,18 +81,32 @@ export function runRekey(seed: number, packets: number, crypto: CryptoBackend): 
   const rekeys = a.events.filter((event) => event.kind === 'rekeyed').length;
   const drops = [a.node.endpoint.drops, b.node.endpoint.drops];
   const refused = drops.reduce((sum, one) => sum + PACKET_REFUSALS.reduce((n, reason) => n + one.count(reason), 0), 0);
-  return { packets, rekeys, lostByLink: packets - received, refused, longestGap, roundTrip: 2 * DELAY };
+  const tunnel = a.tunnelTo(b);
+  if (tunnel === undefined) throw world.fail('the tunnel ended');
+  return {
+    packets,
+    rekeys,
+    packetsPerKey: Math.round(packets / (rekeys + 1)),
+    lost: packets - received,
+    lostByLink: network.linkStats(a.host, b.host).lost - lostBefore,
+    droppedBySender: tunnel.datagramsDropped,
+    refused,
+    longestGap,
+    roundTrip: 2 * DELAY,
+  };
 }
 
 export function rekeyFaults(result: RekeyResult): string[] {
   const faults: string[] = [];
   // Nothing is duplicated here, so a packet that arrived and was refused is one that its key was dropped for too early.
   if (result.refused > 0) faults.push(`${result.refused} delivered packets did not open`);
+  const unexplained = result.lost - result.lostByLink - result.droppedBySender;
+  if (unexplained > 0) faults.push(`${unexplained} datagrams were lost by neither the link nor the sender's queue`);
   if (result.longestGap > result.roundTrip + STALL_BEYOND_RTT_MAX) {
     faults.push(
       `a stall of ${result.longestGap / MILLISECOND} ms at a round trip of ${result.roundTrip / MILLISECOND} ms`,
     );
   }
-  if (result.rekeys < result.packets / REKEY_AFTER_PACKETS / 4) faults.push(`only ${result.rekeys} rekeys`);
+  if (result.packetsPerKey > PACKETS_PER_KEY_MAX) faults.push(`a key for ${result.packetsPerKey} packets`);
   return faults;
 }

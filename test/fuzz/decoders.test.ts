@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../base/bytes.ts';
-import { FuzzFinding, faultsOf, formatReport, fuzz } from '../../fuzz/run.ts';
+import { FuzzFinding, faultsOf, formatReport, fuzz, SLOWEST_MS_MAX } from '../../fuzz/run.ts';
 import { ACCEPTED, decoderTarget, type FuzzTarget } from '../../fuzz/target.ts';
 import { TARGETS } from '../../fuzz/targets/index.ts';
 
@@ -49,6 +49,19 @@ describe('the fuzzer', () => {
     expect(run(target(() => ({ kind: 'value' })))?.message).toContain(
       'accepted, but written again as 0102030405060708',
     );
+  });
+
+  it('finds a decoder that takes longer than a second over one input', () => {
+    const slow: FuzzTarget = {
+      name: 'planted',
+      corpus: () => [entry],
+      check: () => {
+        const end = performance.now() + SLOWEST_MS_MAX + 1;
+        while (performance.now() < end);
+        return 'refused';
+      },
+    };
+    expect(run(slow)?.message).toMatch(/^planted: one input took \d{4,} ms\n {2}seed 5, input 0\n.* 0102030405060708$/);
   });
 
   it('makes the same inputs from the same seed, and others from another', () => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { concat, toHex } from '../../base/bytes.ts';
 import { MILLISECOND, SECOND } from '../../base/time.ts';
-import type { Aead } from '../../crypto/backend.ts';
+import type { CryptoBackend } from '../../crypto/backend.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
 import { auditBackend } from '../../sim/audited-backend.ts';
 import { readU32, readU64 } from '../../wire/integers.ts';
 import { DATA_HEADER_BYTES, TYPE_DATA } from '../../wire/packet.ts';
 import { KeyedPeer } from './hostile.ts';
-import { CountingBackend, connected, ELSEWHERE, exchangeLetters, expectInert, feed, run, stateOf } from './support.ts';
+import { connected, ELSEWHERE, exchangeLetters, expectInert, feed, run, stateOf } from './support.ts';
 
 /**
  * R6: one key for both directions, kept apart by a random prefix. Here each direction of each handshake has a key of its own.
@@ -51,7 +51,7 @@ describe('R6: the two directions', () => {
 
 describe('R6: the keys of many handshakes', () => {
   it('are two for each session, one context sealing with each and another opening, and never the same again', () => {
-    const crypto = new KeyBook();
+    const crypto = keyBook();
     const { world, a, b } = connected({ crypto, config: { rekeyAfterPackets: 5, rekeysPerSecond: 1_000 } });
     for (let i = 0; i < 20; i++) exchangeLetters(world, a, b, 5);
     for (let i = 0; i < 3; i++) {
@@ -152,29 +152,32 @@ interface KeyUse {
 }
 
 /** Which contexts of each key sealed or opened data packets: those whose associated data is their 16-byte header. */
-class KeyBook extends CountingBackend {
-  readonly keys: Map<string, KeyUse> = new Map();
-  #contexts = 0;
-
-  override aead(key: Uint8Array): Aead {
-    const inner = super.aead(key);
-    const context = this.#contexts++;
-    const fingerprint = toHex(this.sha256(key));
-    const use = this.keys.get(fingerprint) ?? { sealers: new Set(), openers: new Set() };
-    this.keys.set(fingerprint, use);
-    return {
-      seal(nonce, aad, plaintext, out): number {
-        if (aad.length === DATA_HEADER_BYTES) use.sealers.add(context);
-        return inner.seal(nonce, aad, plaintext, out);
-      },
-      open(nonce, aad, sealed, out): number {
-        const length = inner.open(nonce, aad, sealed, out);
-        if (length >= 0 && aad.length === DATA_HEADER_BYTES) use.openers.add(context);
-        return length;
-      },
-      wipe: () => inner.wipe(),
-    };
-  }
+function keyBook(): CryptoBackend & { readonly keys: ReadonlyMap<string, KeyUse> } {
+  const keys = new Map<string, KeyUse>();
+  let contexts = 0;
+  return {
+    ...opensslBackend,
+    keys,
+    aead: (key) => {
+      const inner = opensslBackend.aead(key);
+      const context = contexts++;
+      const fingerprint = toHex(opensslBackend.sha256(key));
+      const use = keys.get(fingerprint) ?? { sealers: new Set(), openers: new Set() };
+      keys.set(fingerprint, use);
+      return {
+        seal(nonce, aad, plaintext, out): number {
+          if (aad.length === DATA_HEADER_BYTES) use.sealers.add(context);
+          return inner.seal(nonce, aad, plaintext, out);
+        },
+        open(nonce, aad, sealed, out): number {
+          const length = inner.open(nonce, aad, sealed, out);
+          if (length >= 0 && aad.length === DATA_HEADER_BYTES) use.openers.add(context);
+          return length;
+        },
+        wipe: () => inner.wipe(),
+      };
+    },
+  };
 }
 
 function toSession(packet: Uint8Array, session: number, number: Uint8Array = packet.subarray(8, 16)): Uint8Array {

@@ -12,7 +12,7 @@ const ALSO: Readonly<Record<string, readonly string[]>> = {
   daemon: [],
   report: [],
   sim: ['report'],
-  fuzz: ['sim'],
+  fuzz: ['sim', 'report'],
   bench: ['sim', 'daemon', 'report'],
 };
 const PURE = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust'];

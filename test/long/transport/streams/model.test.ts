@@ -4,7 +4,7 @@ import { SeededRng } from '../../../../sim/rng.ts';
 import type { StreamEvent } from '../../../../transport/streams/events.ts';
 import type { StreamFrame } from '../../../../transport/streams/streams.ts';
 import type { Priority } from '../../../../wire/frames.ts';
-import { End, KIB, type SentPacket } from './lab.ts';
+import { End, KIB, type SentPacket } from '../../../unit/transport/streams/lab.ts';
 
 /**
  * Two ends, between them a channel that loses, reorders and repeats packets and their acknowledgements, and takes packets for lost

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { ControllerName } from '../../../../transport/congestion/controller.ts';
-import { Bottleneck, type FlowOptions, jain, type LinkOptions, mbit, ms } from './bottleneck.ts';
+import {
+  Bottleneck,
+  type FlowOptions,
+  jain,
+  type LinkOptions,
+  mbit,
+  ms,
+} from '../../../unit/transport/congestion/bottleneck.ts';
 
 const NAMES = ['AIMD', 'CUBIC', 'BBR'] as const;
 const MTU = 1_200;
