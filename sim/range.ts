@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { opensslBackend } from '../crypto/openssl.ts';
@@ -24,32 +25,52 @@ const SHARE = 20;
 const REPLAYED_EVERY = 100;
 const FAILURES_PRINTED_MAX = 20;
 
-export async function runRange(name: string, range: SeedRange, jobs: number = availableParallelism()): Promise<number> {
-  let next = range.first;
-  let passed = 0;
-  const failures: SeedFailure[] = [];
+/** How often whoever is not looking at a terminal is told how far it is. */
+const TELL_EVERY_SECONDS = 60;
+
+/**
+ * Prints the failures and, last, `N passed, M failed`; 0 where nothing failed. With `resume`, what is done is kept in that file
+ * after each share, what the file says is done is not run again, and the sums are over all of it.
+ */
+export async function runRange(
+  name: string,
+  range: SeedRange,
+  jobs: number = availableParallelism(),
+  resume?: string,
+): Promise<number> {
+  const progress = resume === undefined ? newProgress(name, range) : readProgress(resume, name, range);
+  if (typeof progress === 'string') {
+    process.stderr.write(`${progress}\n`);
+    return 2;
+  }
+  const done = new Set(progress.done);
+  const shares = sharesOf(range).filter(({ first }) => !done.has(first));
+  if (done.size > 0) process.stdout.write(`${resume}: ${countDone(progress)} seeds are done\n`);
+  for (const failure of progress.failures.slice(0, FAILURES_PRINTED_MAX)) printFailure(failure);
+  let next = 0;
   const startedAt = process.hrtime.bigint();
+  const elapsed = (): number => Number(process.hrtime.bigint() - startedAt) / 1e9;
   const total = range.last - range.first + 1;
+  let toldAt = 0;
   const report = (share: ShareResult): void => {
-    passed += share.passed;
+    progress.passed += share.passed;
+    progress.done.push(share.first);
     for (const failure of share.failures) {
-      failures.push(failure);
-      if (failures.length <= FAILURES_PRINTED_MAX) process.stdout.write(`seed ${failure.seed}: ${failure.reason}\n`);
+      progress.failures.push(failure);
+      if (progress.failures.length <= FAILURES_PRINTED_MAX) printFailure(failure);
     }
-    if (process.stderr.isTTY) process.stderr.write(`\r${passed + failures.length} of ${total} seeds`);
+    if (resume !== undefined) writeProgress(resume, progress);
+    const state = `${countDone(progress)} of ${total} seeds, ${progress.failures.length} failed`;
+    if (process.stderr.isTTY) process.stderr.write(`\r${state}`);
+    else if (elapsed() - toldAt >= TELL_EVERY_SECONDS) {
+      toldAt = elapsed();
+      process.stderr.write(`${state}, ${toldAt.toFixed(0)} s\n`);
+    }
   };
   const worker = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const thread = new Worker(new URL(import.meta.url), { workerData: { name } satisfies WorkerInput });
-      const deal = (): void => {
-        if (next > range.last) {
-          thread.postMessage(undefined);
-          return;
-        }
-        const share: SeedRange = { first: next, last: Math.min(range.last, next + SHARE - 1) };
-        next = share.last + 1;
-        thread.postMessage(share);
-      };
+      const deal = (): void => thread.postMessage(shares[next++]);
       thread.on('message', (share: ShareResult) => {
         report(share);
         deal();
@@ -58,12 +79,63 @@ export async function runRange(name: string, range: SeedRange, jobs: number = av
       thread.on('exit', () => resolve());
       deal();
     });
-  await Promise.all(Array.from({ length: Math.min(jobs, Math.ceil(total / SHARE)) }, worker));
-  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
+  await Promise.all(Array.from({ length: Math.min(jobs, shares.length) }, worker));
   if (process.stderr.isTTY) process.stderr.write('\r');
-  process.stdout.write(`${name}, seeds ${range.first}..${range.last}, ${seconds.toFixed(1)} s\n`);
-  process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
-  return failures.length === 0 ? 0 : 1;
+  process.stdout.write(`${name}, seeds ${range.first}..${range.last}, ${elapsed().toFixed(1)} s\n`);
+  process.stdout.write(`${progress.passed} passed, ${progress.failures.length} failed\n`);
+  return progress.failures.length === 0 ? 0 : 1;
+}
+
+function sharesOf(range: SeedRange): SeedRange[] {
+  const shares: SeedRange[] = [];
+  for (let first = range.first; first <= range.last; first += SHARE) {
+    shares.push({ first, last: Math.min(range.last, first + SHARE - 1) });
+  }
+  return shares;
+}
+
+function printFailure({ seed, reason }: SeedFailure): void {
+  process.stdout.write(`seed ${seed}: ${reason}\n`);
+}
+
+/** What a run that is to be resumed leaves behind. */
+interface Progress extends SeedRange {
+  readonly campaign: string;
+  readonly share: number;
+  /** The first seed of each share that is done. */
+  readonly done: number[];
+  passed: number;
+  readonly failures: SeedFailure[];
+}
+
+function newProgress(campaign: string, { first, last }: SeedRange): Progress {
+  return { campaign, first, last, share: SHARE, done: [], passed: 0, failures: [] };
+}
+
+function countDone({ passed, failures }: Progress): number {
+  return passed + failures.length;
+}
+
+/** What the file says; a new beginning where there is none; or why it is of no use here. */
+function readProgress(file: string, campaign: string, range: SeedRange): Progress | string {
+  if (!existsSync(file)) return newProgress(campaign, range);
+  let read: Progress;
+  try {
+    read = JSON.parse(readFileSync(file, 'utf8')) as Progress;
+  } catch (error) {
+    return `--resume ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  const { first, last } = range;
+  const isOurs = read.campaign === campaign && read.first === first && read.last === last && read.share === SHARE;
+  if (isOurs && Array.isArray(read.done) && Array.isArray(read.failures)) return read;
+  return `--resume ${file} is of ${read.campaign}, seeds ${read.first}..${read.last}, and not of this run`;
+}
+
+/** Whole or not at all, whenever the run is cut short. */
+function writeProgress(file: string, progress: Progress): void {
+  const beside = `${file}.new`;
+  writeFileSync(beside, `${JSON.stringify(progress)}\n`);
+  renameSync(beside, file);
 }
 
 interface WorkerInput {
@@ -76,6 +148,8 @@ interface SeedFailure {
 }
 
 interface ShareResult {
+  /** The first seed of the share. */
+  readonly first: number;
   readonly passed: number;
   readonly failures: readonly SeedFailure[];
 }
@@ -88,7 +162,7 @@ function runShare(name: string, share: SeedRange): ShareResult {
     if (reason === undefined) passed += 1;
     else failures.push({ seed, reason });
   }
-  return { passed, failures };
+  return { first: share.first, passed, failures };
 }
 
 function runSeed(name: string, seed: number): string | undefined {

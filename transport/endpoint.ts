@@ -164,7 +164,7 @@ export class Endpoint {
   }
 
   acceptStream(peer: string, stream: number, port: number, now: Instant): void {
-    this.#listeners.taken(port);
+    this.#listeners.taken(peer, port);
     const tunnel = this.#usable(peer);
     if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.accept(stream));
   }
@@ -197,7 +197,7 @@ export class Endpoint {
 
   /** Whoever gets `opened` takes the stream with `acceptStream`, or turns it away with this. */
   refuseStream(peer: string, stream: number, port: number, now: Instant): void {
-    this.#listeners.taken(port);
+    this.#listeners.taken(peer, port);
     const tunnel = this.#usable(peer);
     if (tunnel !== undefined) this.#using(tunnel, now, () => tunnel.streams.refuse(stream, REFUSALS.NO_LISTENER));
   }
@@ -215,7 +215,7 @@ export class Endpoint {
   #admitStream(tunnel: Tunnel, port: number): number | undefined {
     const record = tunnel.known?.record;
     const isTrusted = record !== undefined && (this.#options.admitStream?.(record, port) ?? true);
-    const refusal = isTrusted ? this.#listeners.admit(port) : 'NOT_TRUSTED';
+    const refusal = isTrusted ? this.#listeners.admit(tunnel.key, port) : 'NOT_TRUSTED';
     return refusal === undefined ? undefined : REFUSALS[refusal];
   }
 
@@ -261,6 +261,7 @@ export class Endpoint {
       replies: this.#replies.length,
       events: this.#events.length,
       received: this.#received.length,
+      budget: this.#node.budget.used,
     };
   }
 
@@ -640,6 +641,7 @@ export class Endpoint {
   #unlist(tunnel: Tunnel): void {
     this.#ready.delete(tunnel);
     this.#speaking.delete(tunnel);
+    this.#listeners.forget(tunnel.key);
     this.#deadlines.set(tunnel, NEVER);
     if (this.#tunnels.get(tunnel.key) === tunnel) this.#tunnels.delete(tunnel.key);
     const staticKey = toHex(tunnel.peer.staticKey);
@@ -716,6 +718,8 @@ export interface EndpointState {
   readonly replies: number;
   readonly events: number;
   readonly received: number;
+  /** What the buffers of all tunnels hold of the node's budget. */
+  readonly budget: number;
 }
 
 interface Reply {

@@ -1,43 +1,61 @@
-import type { REFUSALS } from './streams/constants.ts';
-
-/** Why a stream that a peer opened is turned away. */
-export type StreamRefusal = keyof typeof REFUSALS;
+import type { StreamRefusal } from './streams/constants.ts';
 
 export const BACKLOG_DEFAULT = 128;
 export const BACKLOG_NODE_MAX = 1_024;
 
+interface Backlog {
+  readonly max: number;
+  /** How many streams of each peer wait here to be taken. */
+  readonly waiting: Map<string, number>;
+  count: number;
+}
+
 /** Who listens on which port of this node, and how many streams wait there to be taken. */
 export class Listeners {
-  readonly #backlogs: Map<number, { readonly max: number; waiting: number }> = new Map();
+  readonly #backlogs: Map<number, Backlog> = new Map();
   #waiting = 0;
 
   /** False where somebody listens there already. */
   add(port: number, backlog: number): boolean {
     if (this.#backlogs.has(port)) return false;
-    this.#backlogs.set(port, { max: backlog, waiting: 0 });
+    this.#backlogs.set(port, { max: backlog, waiting: new Map(), count: 0 });
     return true;
   }
 
   remove(port: number): void {
-    this.#waiting -= this.#backlogs.get(port)?.waiting ?? 0;
+    this.#waiting -= this.#backlogs.get(port)?.count ?? 0;
     this.#backlogs.delete(port);
   }
 
-  /** A stream has come for the port: it waits from now on, or why it may not. */
-  admit(port: number): StreamRefusal | undefined {
+  /** A peer's stream has come for the port: it waits from now on, or why it may not. */
+  admit(peer: string, port: number): StreamRefusal | undefined {
     const backlog = this.#backlogs.get(port);
     if (backlog === undefined) return 'NO_LISTENER';
-    if (backlog.waiting >= backlog.max || this.#waiting >= BACKLOG_NODE_MAX) return 'BACKLOG_FULL';
-    backlog.waiting += 1;
+    if (backlog.count >= backlog.max || this.#waiting >= BACKLOG_NODE_MAX) return 'BACKLOG_FULL';
+    backlog.waiting.set(peer, (backlog.waiting.get(peer) ?? 0) + 1);
+    backlog.count += 1;
     this.#waiting += 1;
     return undefined;
   }
 
-  /** One that waited has been taken, or is gone. */
-  taken(port: number): void {
+  /** One that waited has been taken, or turned away. */
+  taken(peer: string, port: number): void {
     const backlog = this.#backlogs.get(port);
-    if (backlog === undefined || backlog.waiting === 0) return;
-    backlog.waiting -= 1;
+    const waiting = backlog?.waiting.get(peer);
+    if (backlog === undefined || waiting === undefined) return;
+    if (waiting === 1) backlog.waiting.delete(peer);
+    else backlog.waiting.set(peer, waiting - 1);
+    backlog.count -= 1;
     this.#waiting -= 1;
+  }
+
+  /** The peer's tunnel is gone, and with it whatever waited. */
+  forget(peer: string): void {
+    for (const backlog of this.#backlogs.values()) {
+      const waiting = backlog.waiting.get(peer) ?? 0;
+      backlog.waiting.delete(peer);
+      backlog.count -= waiting;
+      this.#waiting -= waiting;
+    }
   }
 }

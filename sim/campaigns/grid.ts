@@ -129,9 +129,15 @@ export interface FairnessResult {
 }
 
 const FAIR_SECONDS = 60;
+/** A prime, so that starts do not fall into step with the round trip. */
+const FAIR_START_STEP = 7_919;
 const FAIR_LINK = { bandwidth: 50 * MBIT, roundTrip: 40 * MILLISECOND };
 
-/** Flows of these controllers through one bottleneck of one BDP, over the last three quarters of a minute. */
+/**
+ * Flows of these controllers through one bottleneck of one BDP, over the last three quarters of a minute. Whom a full queue drops
+ * depends on who comes just then, and AIMD and CUBIC draw no lots: flows that start at one instant would be the same single run for
+ * every seed. So they start one after another, and the seed says how far apart.
+ */
 export function runFairness(flows: readonly ControllerName[], seed: number, crypto: CryptoBackend): FairnessResult {
   const world = gridWorld(seed, crypto, {});
   const queue = Math.round((FAIR_LINK.bandwidth * FAIR_LINK.roundTrip) / 8 / SECOND / MTU);
@@ -141,7 +147,8 @@ export function runFairness(flows: readonly ControllerName[], seed: number, cryp
   world.network.setLink('s', 'r', { delay, mtu: MTU, bandwidth: FAIR_LINK.bandwidth, queue });
   world.network.setLink('r', 's', { delay, mtu: MTU });
   const pairs = senders.map((from, i) => ({ from, to: receivers[i]! }));
-  const transfers = startTransfers(world, pairs, 10 * FAIR_SECONDS * (FAIR_LINK.bandwidth / 8));
+  const gap = FAIR_LINK.roundTrip + seed * FAIR_START_STEP;
+  const transfers = startTransfers(world, pairs, 10 * FAIR_SECONDS * (FAIR_LINK.bandwidth / 8), gap);
   const { network } = world;
   network.runUntil(after(network.now, (FAIR_SECONDS / 4) * SECOND));
   const before = transfers.map((transfer) => transfer.received);
@@ -160,9 +167,11 @@ function startTransfers(
   world: World,
   pairs: readonly { readonly from: SimPeer; readonly to: SimPeer }[],
   bytes: number,
+  gap = 0,
 ): BulkTransfer[] {
   for (const { from, to } of pairs) connected(world, from, to);
-  return pairs.map(({ from, to }) => {
+  return pairs.map(({ from, to }, index) => {
+    if (index > 0 && gap > 0) world.network.runUntil(after(world.network.now, gap));
     const transfer = new BulkTransfer(world, { from, to, bytes, port: 80 });
     for (const peer of [from, to]) peer.onStream = (event) => transfer.handle(peer, event);
     if (!transfer.start()) throw world.fail('no stream can be opened', from);

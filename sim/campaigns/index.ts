@@ -1,5 +1,6 @@
 import type { CryptoBackend } from '../../crypto/backend.ts';
 import { runCrossing } from './crossing.ts';
+import { runConnect, runOutage } from './outages.ts';
 import { REKEY_PACKETS_A_SEED, rekeyFaults, runRekey } from './rekey.ts';
 import { runReplay } from './replay.ts';
 import { runSwarm } from './swarm.ts';
@@ -36,6 +37,14 @@ export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {
       if (faults.length > 0) throw new Error(faults.join('; '));
       return { ...result, digest: undefined };
     },
+  },
+  outages: {
+    about: 'a cut, a black hole, a suspended or moving side under a transfer: how soon it goes on',
+    run: runOutage,
+  },
+  connects: {
+    about: 'one connect a seed where 30 % are lost in bursts: within 60 s',
+    run: runConnect,
   },
   replay: {
     about: 'a million replayed packets a seed, from anywhere: none is accepted',

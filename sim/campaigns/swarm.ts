@@ -3,15 +3,24 @@ import type { CryptoBackend } from '../../crypto/backend.ts';
 import type { TunnelConfig } from '../../transport/constants.ts';
 import { PATHS_MAX, PROVISIONAL_MAX, REPLIES_QUEUED_MAX } from '../../transport/constants.ts';
 import type { EndpointOptions } from '../../transport/endpoint.ts';
+import {
+  DEFAULT_STREAM_CONFIG,
+  STREAM_WINDOW_INITIAL,
+  type StreamConfig,
+  TUNNEL_WINDOW_INITIAL,
+} from '../../transport/streams/constants.ts';
 import type { LinkConfig } from '../link-config.ts';
 import { SeededRng } from '../rng.ts';
+import { StreamTraffic } from '../stream-traffic.ts';
 import { type SimPeer, World } from '../world.ts';
 
 /**
- * A random world from one seed. First chaos: links that lose, delay, reorder, duplicate, replay and corrupt, nodes that restart,
- * move, sleep and part, and an adversary who copies what it sees to other addresses. Then everything heals, and what must hold
- * after any past is asked for: both ends of every pair find one session and can use it (I11), and when all have closed nothing
- * is left (I9). What must hold all along is watched all along (I2–I5, I8 by the world; I6 by the paths' own assertion).
+ * A random world from one seed. First chaos: links that lose, delay, reorder, duplicate, replay, corrupt and come to carry less,
+ * nodes that restart, move, sleep and part, and an adversary who copies what it sees to other addresses, while programs send
+ * datagrams and use streams in every way they may. Then everything heals, and what must hold after any past is asked for: both
+ * ends of every pair find one session and can use it, every stream that is still alive comes to its end (I11), and when all have
+ * closed nothing is left (I9). What must hold all along is watched all along (I2–I5, I8 by the world; I1, I5 and I7 by the stream
+ * traffic; I6 by the paths' own assertion).
  */
 export interface SwarmOptions {
   readonly seed: number;
@@ -28,6 +37,10 @@ export interface SwarmResult {
   readonly events: number;
   readonly sent: number;
   readonly received: number;
+  readonly streams: number;
+  /** Directions that came to their FIN, and what all readers read. */
+  readonly streamsFinished: number;
+  readonly streamBytes: number;
   /** The same for the same seed (I12). */
   readonly digest: string;
 }
@@ -44,7 +57,7 @@ export function runSwarm(options: SwarmOptions): SwarmResult {
   const world = new World({
     seed,
     crypto,
-    config: draw.config(),
+    config: draw.config,
     ...(parts === undefined ? {} : { parts }),
     ...(trace === undefined ? {} : { trace }),
   });
@@ -61,19 +74,21 @@ class Swarm {
   readonly #world: World;
   readonly #draw: SwarmDraw;
   readonly #rng: SeededRng;
+  readonly #traffic: StreamTraffic;
   #sent = 0;
 
   constructor(world: World, draw: SwarmDraw) {
     this.#world = world;
     this.#draw = draw;
     this.#rng = world.network.rng('swarm');
+    this.#traffic = new StreamTraffic(world, draw.config.streams);
   }
 
   run(): SwarmResult {
     const world = this.#world;
     const { network } = world;
     const count = 2 + this.#rng.below(PEERS_MAX - 1);
-    for (let i = 0; i < count; i++) world.addPeer(`n${i}`);
+    for (let i = 0; i < count; i++) this.#traffic.started(world.addPeer(`n${i}`));
     for (const [a, b] of this.#orderedPairs())
       network.setLink(a.name, b.name, this.#draw.link(network.rng(`${a.name}>${b.name}`)));
     for (const peer of world.peers) network.setTimerLateness(peer.name, this.#draw.timerLateness());
@@ -91,6 +106,9 @@ class Swarm {
         (sum, [a, b]) => sum + world.letters(a, b).received + world.letters(b, a).received,
         0,
       ),
+      streams: this.#traffic.opened,
+      streamsFinished: this.#traffic.finished,
+      streamBytes: this.#traffic.bytesRead,
       digest: network.digest(),
     };
   }
@@ -102,6 +120,7 @@ class Swarm {
       network.runUntil(after(network.now, this.#rng.below(200 * MILLISECOND)));
       this.#act();
       this.#checkBounds();
+      this.#traffic.check();
     }
   }
 
@@ -117,6 +136,9 @@ class Swarm {
           if (world.send(a, b, this.#rng.pick([8, 64, 500, 1_100]))) this.#sent++;
         }
         return;
+      case 'stream':
+        for (let left = 1 + this.#rng.below(3); left > 0; left--) this.#traffic.open(a, b);
+        return;
       case 'connect':
         world.connect(a, b);
         return;
@@ -129,14 +151,19 @@ class Swarm {
         world.crash(a);
         network.resume(a.name);
         world.start(a);
+        this.#traffic.started(a);
         return;
       case 'rebind':
         world.rebind(a, 1_024 + this.#rng.below(60_000));
         return;
       case 'sleep':
-        network.pause(a.name);
-        network.at(after(network.now, this.#rng.below(10 * SECOND)), () => network.resume(a.name), a.name);
+        this.#sleep(a);
         return;
+      case 'mtu': {
+        const mtu = this.#draw.linkMtu(this.#rng);
+        network.setLink(a.name, b.name, { ...network.linkConfig(a.name, b.name), mtu });
+        return;
+      }
       case 'partition': {
         const before = network.linkConfig(a.name, b.name);
         network.setLink(a.name, b.name, { ...before, down: true });
@@ -144,6 +171,17 @@ class Swarm {
         return;
       }
     }
+  }
+
+  #sleep(peer: SimPeer): void {
+    const { network } = this.#world;
+    network.pause(peer.name);
+    this.#traffic.sleeps(peer);
+    const wake = (): void => {
+      network.resume(peer.name);
+      this.#traffic.wakes(peer);
+    };
+    network.at(after(network.now, this.#rng.below(10 * SECOND)), wake, peer.name);
   }
 
   /**
@@ -179,6 +217,7 @@ class Swarm {
       // Addresses moved during the chaos: both are told where the other is now, as a registry would.
       world.connect(b, a);
     }
+    this.#traffic.windUp();
     const deadline = after(network.now, HEALS_WITHIN);
     for (const [a, b] of pairs) {
       for (const [from, to] of [
@@ -193,6 +232,12 @@ class Swarm {
         );
       }
     }
+    if (!network.runUntilTrue(() => this.#traffic.isOver, deadline)) {
+      throw world.fail(`I11: ${HEALS_WITHIN / SECOND} s after the faults stopped ${this.#traffic.left}`);
+    }
+    // What ended last has still to be acknowledged to its peer.
+    network.runUntil(after(network.now, 5 * SECOND));
+    this.#traffic.checkEmpty();
   }
 
   #mustCarry(from: SimPeer, to: SimPeer, deadline: Instant): void {
@@ -225,7 +270,7 @@ class Swarm {
     network.runUntil(after(network.now, REPLAYED_WITHIN + HEALS_WITHIN));
     for (const peer of world.peers) {
       const state = peer.node.endpoint.inspect();
-      const left = state.tunnels.length + state.provisional.length + state.sessionIds + state.replies;
+      const left = state.tunnels.length + state.provisional.length + state.sessionIds + state.replies + state.budget;
       if (left > 0) throw world.fail(`I9: ${left} tunnels, sessions or packets are left after closing`, peer);
       if (peer.node.nextTimeout() !== NEVER) throw world.fail('I9: a timer is left after closing', peer);
     }
@@ -256,11 +301,14 @@ class Swarm {
   }
 }
 
-type Action = 'send' | 'connect' | 'close' | 'restart' | 'rebind' | 'sleep' | 'partition';
+type Action = 'send' | 'stream' | 'mtu' | 'connect' | 'close' | 'restart' | 'rebind' | 'sleep' | 'partition';
+
+const COMMON: readonly Action[] = ['send', 'send', 'send', 'send', 'stream', 'stream', 'stream', 'connect', 'connect'];
 
 /** What this seed's world is like: each fault is off with probability ½, then of a drawn strength. */
 class SwarmDraw {
   readonly hasAdversary: boolean;
+  readonly config: Partial<TunnelConfig>;
   readonly #rng: SeededRng;
   readonly #actions: readonly Action[];
   readonly #lateness: number;
@@ -268,10 +316,13 @@ class SwarmDraw {
   constructor(seed: number) {
     // A root of its own: what kind of world it is must not depend on how many draws the network makes.
     this.#rng = new SeededRng(seed).fork('swarm world');
-    const rare = (['close', 'restart', 'rebind', 'sleep', 'partition'] as const).filter(() => this.#rng.chance(0.5));
-    this.#actions = ['send', 'send', 'send', 'send', 'send', 'send', 'connect', 'connect', ...rare];
+    const rare = (['close', 'restart', 'rebind', 'sleep', 'partition', 'mtu'] as const).filter(() =>
+      this.#rng.chance(0.5),
+    );
+    this.#actions = [...COMMON, ...rare];
     this.hasAdversary = this.#rng.chance(0.5);
     this.#lateness = this.#rng.chance(0.5) ? this.#rng.below(500 * MILLISECOND) : 0;
+    this.config = this.#drawConfig();
   }
 
   action(rng: SeededRng): Action {
@@ -282,15 +333,35 @@ class SwarmDraw {
     return this.#lateness;
   }
 
+  linkMtu(rng: SeededRng): number {
+    return 1_200 + rng.below(301);
+  }
+
   /** Half of the worlds have limits so small that every run meets its edges. */
-  config(): Partial<TunnelConfig> {
-    if (this.#rng.chance(0.5)) return {};
+  #drawConfig(): Partial<TunnelConfig> {
+    const common = {
+      congestion: this.#rng.pick(['AIMD', 'CUBIC', 'BBR'] as const),
+      mtuMax: this.#rng.pick([1_200, 1_452, 9_000]),
+      streams: this.#rng.chance(0.5) ? this.#drawStreams() : DEFAULT_STREAM_CONFIG,
+    };
+    if (this.#rng.chance(0.5)) return common;
     return {
+      ...common,
       rekeyAfterPackets: 5 + this.#rng.below(50),
       rekeyAfterTime: SECOND + this.#rng.below(10 * SECOND),
       rekeysPerSecond: 100,
       handshakesPerSecond: 5 + this.#rng.below(50),
       handshakesBurst: 2 + this.#rng.below(10),
+    };
+  }
+
+  /** First windows are the protocol's and cannot be smaller; nothing grows beyond them, and hardly anything is buffered. */
+  #drawStreams(): StreamConfig {
+    return {
+      peerStreamsMax: 1 + this.#rng.below(8),
+      streamWindowMax: STREAM_WINDOW_INITIAL,
+      tunnelWindowMax: TUNNEL_WINDOW_INITIAL,
+      sendBufferMax: 1 + this.#rng.below(this.#rng.pick([100, 5_000, 50_000])),
     };
   }
 
@@ -309,6 +380,7 @@ class SwarmDraw {
       corrupt: maybe(() => rng.float() * 0.1),
       replay: maybe(() => rng.float() * 0.5),
       replayWithin: REPLAYED_WITHIN,
+      ...(rng.chance(0.5) ? { mtu: this.linkMtu(rng) } : {}),
       ...(rng.chance(0.3) ? { bandwidth: 64_000 * (1 + rng.below(1_000)), queue: 2 + rng.below(199) } : {}),
     };
   }

@@ -1,5 +1,5 @@
 import type { Instant } from '../../base/time.ts';
-import { after, NEVER } from '../../base/time.ts';
+import { after, MILLISECOND, NEVER } from '../../base/time.ts';
 import type { AckFrame } from '../../wire/frames.ts';
 import { ACK_AFTER_PACKETS, ACK_RANGES_SENT_MAX } from '../constants.ts';
 import { INITIAL_RTT, MAX_ACK_DELAY } from '../rtt.ts';
@@ -12,6 +12,17 @@ export const ACK_EAGER_PACKETS = 100;
 const PAUSE_ROUND_TRIPS = 4;
 /** ACKs a round trip at the least, once many packets come (the ack-frequency draft, §8.2, advises so many). */
 const ACKS_PER_ROUND_TRIP = 4;
+/**
+ * And however long the round trip, one in this time: a sender held by a small window sends all of it at once, and what the ACK
+ * puts off is lost to it in every round trip. A thousand ACKs a second cost nothing worth saving.
+ */
+export const ACK_INTERVAL_MAX: number = 1 * MILLISECOND;
+/**
+ * One packet alone waits for a second a twelfth of a round trip: an odd one at the end of a small window comes in every round
+ * trip, and delays the next by as long as it waits. But it waits at least as long as an answer takes that could carry the ACK.
+ */
+const LONE_WAITS_PER_ROUND_TRIP = 12;
+const LONE_WAIT_MIN: number = 5 * MILLISECOND;
 /** Packets that wait for one ACK at the most, however short the time: more would make the sender burst. */
 export const ACK_PACKETS_MAX = 64;
 /** After so many ACKs that nobody acknowledged, while there are gaps to repeat, one asks for an answer (RFC 9000 §13.2.4). */
@@ -23,8 +34,8 @@ export const ACKS_UNANSWERED_MAX = 16;
  *
  * - At once: a packet out of order or after a gap (§13.2.1), and one whose sender waits on the answer.
  * - Of plain data, two packets (§13.2.2), as long as ACKs are rare: for the first hundred packets, after a pause, and wherever the
- *   last ACK is a quarter of a round trip past. At high rates four ACKs a round trip are enough, or one for 64 packets.
- * - One packet alone waits 25 ms for a second.
+ *   last ACK is a quarter of a round trip or a millisecond past. At high rates that is often enough, or one ACK for 64 packets.
+ * - One packet alone waits a twelfth of a round trip for a second, 5 ms at the least and 25 ms at the most.
  *
  * What an ACK reported is dropped once that ACK was itself acknowledged (§13.2.4). ACKs alone are acknowledged by nobody: when many
  * have gone out and there are gaps that each of them repeats, `wantsAnswer` asks the owner to add a PING.
@@ -115,10 +126,16 @@ export class AckPolicy {
     this.#received.forgetTo(largest);
   }
 
+  /** How long one packet alone waits for a second. */
+  get #patience(): number {
+    const share = Math.ceil(this.#roundTrip / LONE_WAITS_PER_ROUND_TRIP);
+    return Math.min(Math.max(share, LONE_WAIT_MIN), MAX_ACK_DELAY);
+  }
+
   #dueForData(now: Instant): Instant {
-    if (this.#owed < ACK_AFTER_PACKETS) return after(now, MAX_ACK_DELAY);
+    if (this.#owed < ACK_AFTER_PACKETS) return after(now, this.#patience);
     if (this.#eager > 0 || this.#owed >= ACK_PACKETS_MAX) return now;
-    const interval = Math.min(this.#roundTrip / ACKS_PER_ROUND_TRIP, MAX_ACK_DELAY);
+    const interval = Math.min(this.#roundTrip / ACKS_PER_ROUND_TRIP, ACK_INTERVAL_MAX);
     return Math.max(now, Math.ceil(this.#lastAckAt + interval)) as Instant;
   }
 }

@@ -102,7 +102,8 @@ export class RecoveryPath {
   probeDeadline(isActive: boolean): Instant {
     if (this.packetsInFlight === 0) return NEVER;
     const { probeTimeout } = this.rtt;
-    if (!isActive) return after(this.ptoStart, probeTimeout);
+    // A late acknowledgement may have made the estimate enormous.
+    if (!isActive) return after(this.ptoStart, Math.min(probeTimeout, PROBE_INTERVAL_MAX));
     return after(this.ptoStart, Math.min(probeTimeout * 2 ** Math.min(this.ptoCount, 20), PROBE_INTERVAL_MAX));
   }
 

@@ -30,13 +30,19 @@ export type StreamRefusal = 'NO_LISTENER' | 'BACKLOG_FULL' | 'NOT_TRUSTED' | 'LI
 export const READY_ALLOWANCE: number = 16 * MIB;
 /** All windows of the streams of a tunnel may have grown by this share of the tunnel's window, so a part always stays free. */
 export const GROWTH_SHARE = 0.75;
-/** A window doubles when it was used up in so many smoothed round trips. */
-export const WINDOW_ROUND_TRIPS = 2;
+/**
+ * A window doubles when it was used up in so many smoothed round trips, and so ends at that many times what the path carries in
+ * one. Two would do where nothing is lost. A hole keeps what follows it from readers for a round trip, and for another where its
+ * repair is lost too; a window of two round trips is then itself what slows the sender, which is what keeps it from growing.
+ */
+export const WINDOW_ROUND_TRIPS = 4;
 /** A limit is told to the peer when it can rise by this share of the window: never once per read. */
 export const CREDIT_SHARE = 0.25;
 /** RFC 9000 §21.6: what arrives out of order is kept in at most so many pieces. */
 export const OUT_OF_ORDER_RANGES_MAX = 256;
 export const SEND_BUFFER_INITIAL: number = 256 * KIB;
+/** A writer that waits is told when so much of its buffer is free. */
+export const WRITABLE_SHARE = 0.25;
 /** A written piece below this size is copied, so that many small ones do not cost an object each; a larger one is kept. */
 export const COPIED_BELOW: number = 4 * KIB;
 /** Copied pieces share chunks of up to this size. */

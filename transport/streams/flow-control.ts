@@ -14,7 +14,7 @@ import {
  * Credit, given and received (RFC 9000 §4). Every limit is an absolute offset, or a sum of offsets, and only rises.
  *
  * A window is how far a limit runs ahead of what readers have taken. It begins with what the protocol gives without asking, and
- * doubles when it was used up within two smoothed round trips: then it, and not the reader or the network, may be what holds the
+ * doubles when it was used up within four smoothed round trips: then it, and not the reader or the network, may be what holds the
  * sender back.
  *
  * A reader that stalls must not starve its neighbours. Two rules see to it:

@@ -7,7 +7,7 @@ import {
   CONTENT_STREAM_RESET,
   type PacketContents,
 } from '../packet-contents.ts';
-import { SEND_BUFFER_INITIAL, SLIVER_BYTES, STREAM_WINDOW_INITIAL } from './constants.ts';
+import { SEND_BUFFER_INITIAL, SLIVER_BYTES, STREAM_WINDOW_INITIAL, WRITABLE_SHARE } from './constants.ts';
 import { type NodeBudget, SendCredit } from './flow-control.ts';
 import { SendBuffer } from './send-buffer.ts';
 
@@ -141,9 +141,17 @@ export class SendingHalf {
     this.#credit.raise(limit);
   }
 
-  /** Whether a writer that waits may go on: half of the buffer is free. Told once. */
-  takeWritable(max: number): boolean {
-    if (!this.#writerWaits || this.isClosedForWriting || this.#buffer.length > this.#capacity(max) / 2) return false;
+  /**
+   * Whether a writer that waits may go on: a quarter of the buffer is free, or becomes so because the peer's window has opened
+   * further and the buffer may follow it. Waiting for more would let what is unsent run dry behind a hole, which keeps all that
+   * lies above it for a round trip. Told once.
+   */
+  takeWritable(options: { readonly max: number; readonly budget: NodeBudget }): boolean {
+    if (!this.#writerWaits || this.isClosedForWriting) return false;
+    if (!this.#hasRoomWorthTelling(options.max)) {
+      this.#growBuffer(this.#capacity(options.max) + 1, options.max, options.budget);
+      if (!this.#hasRoomWorthTelling(options.max)) return false;
+    }
     this.#writerWaits = false;
     return true;
   }
@@ -254,6 +262,11 @@ export class SendingHalf {
       this.#grown += growth;
       capacity += growth;
     }
+  }
+
+  #hasRoomWorthTelling(max: number): boolean {
+    const capacity = this.#capacity(max);
+    return capacity - this.#buffer.length >= capacity * WRITABLE_SHARE;
   }
 
   #capacity(max: number): number {

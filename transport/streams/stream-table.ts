@@ -58,7 +58,7 @@ export class StreamTable {
     if (half.isTerminal) return;
     half.onAcknowledged(offset, length, fin, this.budget);
     this.place(stream);
-    if (half.takeWritable(this.config.sendBufferMax)) this.tell(stream, EVENT_WRITABLE);
+    if (half.takeWritable({ max: this.config.sendBufferMax, budget: this.budget })) this.tell(stream, EVENT_WRITABLE);
     if (!half.isTerminal) return;
     this.tell(stream, EVENT_ACKNOWLEDGED);
     this.closeIfThrough(stream);

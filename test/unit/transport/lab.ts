@@ -217,6 +217,7 @@ export function expectForgotten(peer: SimPeer): void {
     replies: 0,
     events: 0,
     received: 0,
+    budget: 0,
   });
   expect(endpoint.nextTimeout(), peer.name).toBe(Number.POSITIVE_INFINITY);
 }

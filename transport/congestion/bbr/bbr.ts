@@ -36,7 +36,7 @@ type AckPhase = 'Init' | 'Refilling' | 'Starting' | 'Feedback' | 'Stopping';
  * too much; at other times a round with as much loss lowers the short-term bounds to what was delivered.
  *
  * Deviations from the draft are named where they are: LOSS_SLACK_PACKETS, MIN_RTT_TOLERANCE, the threshold on the short-term
- * bounds (`#adaptLower`), the headroom in `Bounds.lowerHigh` and the floor under the rate in `Control`.
+ * bounds (`#adaptLower`), the losses that Drain has answered (`#isAnsweredByDrain`), the headroom in `Bounds.lowerHigh` and the floor under the rate in `Control`.
  */
 export class BbrController implements CongestionController {
   readonly name = 'BBR';
@@ -60,6 +60,7 @@ export class BbrController implements CongestionController {
   #wasProbeTooHigh = false;
   #wasProbePrecautionary = false;
   #drainStartRound = 0;
+  #drainStartedAt: Instant = Number.NEGATIVE_INFINITY as Instant;
 
   // The window was full at some point of this round, and of the round before.
   #wasFull = false;
@@ -126,6 +127,10 @@ export class BbrController implements CongestionController {
   }
 
   onLoss(loss: LossSample, now: Instant): void {
+    if (this.#isAnsweredByDrain(loss)) {
+      this.#episode.add(loss.packets);
+      return;
+    }
     if (this.#model.lossEventsInRound === 0) this.#saveUponLoss(now);
     this.#episode.add(loss.packets);
     this.#model.noteLoss(loss);
@@ -180,7 +185,7 @@ export class BbrController implements CongestionController {
     if (model.isLossRoundStart) this.#adaptLower();
     model.onAggregation(sample, this.#control.bw, this.#control.window, now);
     if (model.isRoundStart && !isLow) this.#pipe.onRound(rate.deliveryRate);
-    if (this.#state === 'Startup' && this.#pipe.isReached) this.#enterDrain();
+    if (this.#state === 'Startup' && this.#pipe.isReached) this.#enterDrain(now);
     this.#checkDrainDone(sample, now);
     this.#updateCycle(sample, rate, isLow, now);
     this.#checkProbeRtt(sample, now);
@@ -210,9 +215,19 @@ export class BbrController implements CongestionController {
     this.#bounds.adaptLower(model.maxBw.value, this.#control.window, model.bwLatest, model.inflightLatest);
   }
 
-  #enterDrain(): void {
+  #enterDrain(now: Instant): void {
     this.#state = 'Drain';
     this.#drainStartRound = this.#model.roundCount;
+    this.#drainStartedAt = now;
+  }
+
+  /**
+   * Startup sends nearly three times what arrives, so what overflowed goes on being reported for a round trip after it, and what
+   * is delivered meanwhile says how much was dropped and not what the path bears. inflight_hi and Drain are the answer to all of
+   * it; the draft also lets it lower the short-term bounds, which then hold until the next probe, seconds later.
+   */
+  #isAnsweredByDrain(loss: LossSample): boolean {
+    return this.#state !== 'Startup' && !loss.isPersistent && loss.largestSentAt <= this.#drainStartedAt;
   }
 
   #checkDrainDone(sample: AckSample, now: Instant): void {

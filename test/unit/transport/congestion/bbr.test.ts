@@ -240,11 +240,32 @@ describe('BBR', () => {
     ] as const) {
       const { controller, path } = steady();
       until(path, controller, 'Cruise');
+      path.round(2);
       path.bandwidth = 0.9 * BANDWIDTH;
-      controller.onLoss(loss({ bytes: datagrams * MTU, packets: datagrams, sentInFlight: BDP }), at(path.now));
+      const largestSentAt = at(path.now - RTT);
+      controller.onLoss(
+        loss({ bytes: datagrams * MTU, packets: datagrams, sentInFlight: BDP, largestSentAt }),
+        at(path.now),
+      );
       path.round(3);
       expect(controller.bounds.bwLo < Number.POSITIVE_INFINITY).toBe(isHeeded);
     }
+  });
+
+  it('does not take what overflowed in Startup, and is reported later, for a smaller path', () => {
+    const { controller, path } = steady();
+    let largestSentAt = at(0);
+    for (; controller.isStartup; path.round()) largestSentAt = at(path.now);
+    until(path, controller, 'Cruise');
+    path.bandwidth = 0.5 * BANDWIDTH;
+    for (let i = 0; i < 20; i++) {
+      controller.onLoss(loss({ bytes: 50 * MTU, packets: 50, sentInFlight: 3 * BDP, largestSentAt }), at(path.now));
+    }
+    path.round(3);
+    expect([controller.bounds.bwLo, controller.bounds.inflightLo]).toEqual([
+      Number.POSITIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+    ]);
   });
 
   it('ends a probe that loses more than 2 % of its flight, and remembers how much that was (§5.5.10.2)', () => {
@@ -252,7 +273,13 @@ describe('BBR', () => {
     until(path, controller, 'Up');
     path.round();
     controller.onLoss(
-      loss({ bytes: 6 * MTU, packets: 6, sentInFlight: 150_000, lostSinceSent: 6 * MTU }),
+      loss({
+        bytes: 6 * MTU,
+        packets: 6,
+        sentInFlight: 150_000,
+        lostSinceSent: 6 * MTU,
+        largestSentAt: at(path.now - RTT),
+      }),
       at(path.now),
     );
     expect(controller.state).toBe('Down');
@@ -264,7 +291,11 @@ describe('BBR', () => {
     until(path, controller, 'Up');
     path.round();
     const now = at(path.now);
-    controller.onLoss(loss({ bytes: 6 * MTU, packets: 6, sentInFlight: 150_000, lostSinceSent: 6 * MTU }), now);
+    const largestSentAt = at(path.now - RTT);
+    controller.onLoss(
+      loss({ bytes: 6 * MTU, packets: 6, sentInFlight: 150_000, lostSinceSent: 6 * MTU, largestSentAt }),
+      now,
+    );
     controller.onSpuriousLoss(5, now, now);
     expect(controller.state).toBe('Down');
     controller.onSpuriousLoss(1, now, now);

@@ -112,24 +112,66 @@ describe('an ACK', () => {
       acks.sent(false, at(number / 100));
     }
     expect(waits.slice(0, 49).every((wait) => wait === 0)).toBe(true);
-    expect(waits.at(-1)).toBeGreaterThan(15);
+    expect(waits.at(-1)).toBeGreaterThan(0.9);
     data(acks, 104, 1_000);
     data(acks, 105, 1_000);
     expect(acks.deadline).toBe(at(1_000));
   });
 
-  it('goes four times a round trip at high rates, or for every 64 packets', () => {
+  it('goes four times a round trip or once a millisecond at high rates, or for every 64 packets', () => {
     // 100 packets a millisecond for a second, read one by one: one in 64.
     expect(acksFor(100, 100_000, 0.01, 1)).toBe(Math.floor(100_000 / ACK_PACKETS_MAX));
-    // One a millisecond: every 20 ms at 80 ms.
-    expect(acksFor(80, 1_000, 1, 1)).toBeGreaterThanOrEqual(45);
-    expect(acksFor(80, 1_000, 1, 1)).toBeLessThanOrEqual(51);
+    // 20 a millisecond: one a millisecond at 80 ms, and one in 500 µs at 2 ms.
+    expect(acksFor(80, 20_000, 0.05, 1)).toBeGreaterThanOrEqual(940);
+    expect(acksFor(80, 20_000, 0.05, 1)).toBeLessThanOrEqual(1_001);
+    expect(acksFor(2, 20_000, 0.05, 1)).toBeGreaterThanOrEqual(1_800);
+    expect(acksFor(2, 20_000, 0.05, 1)).toBeLessThanOrEqual(2_001);
     // Rarer than that: two packets by two.
-    expect(acksFor(80, 100, 24, 1)).toBe(50);
+    expect(acksFor(80, 1_000, 1, 1)).toBe(500);
   });
 
   it('goes once for a batch, however often one is read', () => {
     expect(acksFor(0.05, 48_000, 0.001, 48)).toBeLessThanOrEqual(1_000);
+  });
+
+  it('does not hold back a sender whose window is small: 24 packets at once are acknowledged within 1 ms, then two by two', () => {
+    const acks = new AckPolicy();
+    acks.onRoundTrip(100 * MILLISECOND);
+    warmUp(acks, 0, 199, 0);
+    // Each ACK lets the sender send as much again, a round trip later.
+    let arrivals = Array.from({ length: 24 }, () => 10);
+    let number = 200;
+    for (let round = 0; round < 40; round++) {
+      const next: number[] = [];
+      let waiting = 0;
+      for (const ms of [...arrivals, Number.POSITIVE_INFINITY]) {
+        if (acks.deadline < at(ms === Number.POSITIVE_INFINITY ? 1e12 : ms)) {
+          const due = acks.deadline / MILLISECOND;
+          for (; waiting > 0; waiting--) next.push(due + 100);
+          acks.sent(false, acks.deadline);
+        }
+        if (ms === Number.POSITIVE_INFINITY) break;
+        data(acks, number++, ms);
+        waiting++;
+      }
+      expect(next).toHaveLength(24);
+      arrivals = next;
+    }
+    // 40 round trips took hardly longer than 4 s: what was put off once is spread, and put off no more.
+    expect(arrivals[0]).toBeLessThanOrEqual(4_012);
+    expect(arrivals.at(-1)).toBeLessThanOrEqual(4_024);
+  });
+
+  it.each([
+    [1, 5],
+    [60, 5],
+    [120, 10],
+    [1_000, 25],
+  ])('of one packet alone, at a round trip of %i ms, waits %i ms for a second', (roundTrip, wait) => {
+    const acks = new AckPolicy();
+    acks.onRoundTrip(roundTrip * MILLISECOND);
+    data(acks, 0, 100);
+    expect(acks.deadline).toBe(at(100 + wait));
   });
 
   it('never waits longer than 25 ms, whatever the round trip', () => {

@@ -16,13 +16,18 @@ describe('a receive window', () => {
     expect([window.raise(1_000), window.limit]).toEqual([false, 1_250]);
   });
 
-  it('is to double when it was used up within two round trips, and not when it took longer', () => {
+  it('is to double when it was used up within four round trips, and not when it took longer', () => {
     const window = new ReceiveWindow(1_000, instant(0));
     expect(window.measure(499, RTT, instant(1))).toBe(false);
-    expect(window.measure(500, RTT, instant(RTT))).toBe(true);
-    expect(window.measure(1_000, RTT, instant(2 * RTT + 1))).toBe(false);
-    // A whole window in two round trips is as fast as half of one in one.
-    expect(window.measure(2_000, RTT, instant(4 * RTT + 1))).toBe(true);
+    expect(window.measure(500, RTT, instant(2 * RTT))).toBe(true);
+    expect(window.measure(1_000, RTT, instant(4 * RTT + 1))).toBe(false);
+    // A whole window in four round trips is as fast as half of one in two.
+    expect(window.measure(2_000, RTT, instant(8 * RTT + 1))).toBe(true);
+  });
+
+  it('is to double where holes let readers have a window only every third round trip', () => {
+    const window = new ReceiveWindow(1_000, instant(0));
+    for (let i = 1; i <= 4; i++) expect(window.measure(1_000 * i, RTT, instant(3 * RTT * i))).toBe(true);
   });
 
   it('judges a burst after a pause by the burst', () => {

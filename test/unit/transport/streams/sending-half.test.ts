@@ -239,28 +239,43 @@ describe('a sending half (RFC 9000 §3.1)', () => {
     },
   );
 
-  it('takes 256 KiB, and the writer waits until half of that is free', () => {
+  it('takes 256 KiB, and the writer waits until a quarter of that is free', () => {
     const rig = new Rig();
-    const { sendBufferMax } = DEFAULT_STREAM_CONFIG;
+    const options = { max: DEFAULT_STREAM_CONFIG.sendBufferMax, budget: rig.budget };
     expect(rig.write(300 * KIB)).toBe(256 * KIB);
     expect(rig.write(1)).toBe(0);
     rig.send();
-    rig.half.onAcknowledged(0, 128 * KIB - 1, false, rig.budget);
-    expect(rig.half.takeWritable(sendBufferMax)).toBe(false);
-    rig.half.onAcknowledged(128 * KIB - 1, 1, false, rig.budget);
-    expect(rig.half.takeWritable(sendBufferMax)).toBe(true);
-    expect(rig.half.takeWritable(sendBufferMax)).toBe(false);
+    rig.half.onAcknowledged(0, 64 * KIB - 1, false, rig.budget);
+    expect(rig.half.takeWritable(options)).toBe(false);
+    rig.half.onAcknowledged(64 * KIB - 1, 1, false, rig.budget);
+    expect(rig.half.takeWritable(options)).toBe(true);
+    expect(rig.half.takeWritable(options)).toBe(false);
   });
 
-  it('has a buffer as large as the window that the peer opened, at most 4 MiB, lent by the node', () => {
+  it('lets a writer that waits go on where the window opened further and the buffer can follow, acknowledged or not', () => {
+    const rig = new Rig();
+    const options = { max: DEFAULT_STREAM_CONFIG.sendBufferMax, budget: rig.budget };
+    rig.write(300 * KIB);
+    rig.send();
+    expect(rig.half.takeWritable(options)).toBe(false);
+    rig.half.raiseLimit(MIB);
+    expect(rig.half.takeWritable(options)).toBe(true);
+    expect(rig.write(MIB)).toBe(768 * KIB);
+    const poor = new Rig(0, new NodeBudget(0));
+    poor.write(300 * KIB);
+    poor.half.raiseLimit(MIB);
+    expect(poor.half.takeWritable({ ...options, budget: poor.budget })).toBe(false);
+  });
+
+  it('has a buffer as large as the window that the peer opened, at most 32 MiB, lent by the node', () => {
     const rig = new Rig();
     rig.half.raiseLimit(MIB);
     expect(rig.write(10 * MIB)).toBe(MIB);
     expect(rig.budget.used).toBe(768 * KIB);
     rig.half.raiseLimit(100 * MIB);
-    expect(rig.write(10 * MIB)).toBe(3 * MIB);
+    expect(rig.write(100 * MIB)).toBe(31 * MIB);
     rig.send();
-    rig.half.onAcknowledged(0, 4 * MIB, false, rig.budget);
+    rig.half.onAcknowledged(0, 32 * MIB, false, rig.budget);
     expect(rig.budget.used).toBe(0);
   });
 
