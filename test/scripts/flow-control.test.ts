@@ -192,6 +192,23 @@ describe('flow control of what is received', () => {
     t.expectSilence(until(5_000));
   });
 
+  it('a lost MAX_DATA is said again with the value of the present, and an older one not at all', () => {
+    const t = Script.accepted();
+    const carrying = (): number[] =>
+      t.allSent.filter(({ frames }) => frames.some(({ kind }) => kind === 'max-data')).map(({ number }) => number);
+    t.recv(at(0), [streamOpen({ stream: 3 })]);
+    t.take(at(0));
+    give(t, at(0), 1, 0, STREAM);
+    give(t, at(0), 3, 0, STREAM);
+    const lost = carrying();
+    const given = limits(t, 'max-data');
+    t.expect('given twice', given, [TUNNEL + STREAM, TUNNEL + 2 * STREAM]);
+    t.fill(at(1), 3);
+    t.drop(...lost);
+    t.ackAll(at(101));
+    t.expectSend(at(101), [maxData(TUNNEL + 2 * STREAM)]);
+  });
+
   it('once the final size is known no more credit is given for the stream', () => {
     const t = Script.accepted();
     give(t, at(0), 1, 0, STREAM - 1);

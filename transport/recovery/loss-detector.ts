@@ -17,6 +17,8 @@ import {
 export const PERSISTENT_CONGESTION_THRESHOLD = 3;
 /** How many packets a search for contents to repeat looks at. */
 const REPEAT_LOOKS_MAX = 64;
+/** Packets of ACKs alone that it passes over besides. */
+const REPEAT_SKIPS_MAX = 4_096;
 
 /** Hears what became of what packets carried. It must not call back into the recovery. */
 export interface ContentsSink {
@@ -97,12 +99,18 @@ export class LossDetector {
     const { flags, path: paths, contentsCount } = this.#ledger.columns;
     const last = this.#ledger.next - 1;
     let found = 0;
+    let skipped = 0;
     let number = Math.max(path.cursor, this.#ledger.oldest);
     for (let looks = 0; looks < REPEAT_LOOKS_MAX && found < packets; looks++, number++) {
       number = this.#ledger.nextPending(number, last);
       if (number > last) return;
       const slot = this.#ledger.slot(number);
       const isOurs = paths[slot] === path.index && (flags[slot]! & SENT_OUTSTANDING) !== 0;
+      if ((flags[slot]! & SENT_ASKS_FOR_ACK) === 0) {
+        // ACKs alone are never repeated, and there may be any number of them before what is: they do not use up the search.
+        if (skipped++ < REPEAT_SKIPS_MAX) looks -= 1;
+        continue;
+      }
       if (!isOurs || contentsCount[slot] === 0 || (flags[slot]! & SENT_REPORTED_LOST) !== 0) continue;
       this.#tellLost(slot);
       found += 1;

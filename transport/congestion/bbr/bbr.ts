@@ -36,7 +36,8 @@ type AckPhase = 'Init' | 'Refilling' | 'Starting' | 'Feedback' | 'Stopping';
  * too much; at other times a round with as much loss lowers the short-term bounds to what was delivered.
  *
  * Deviations from the draft are named where they are: LOSS_SLACK_PACKETS, MIN_RTT_TOLERANCE, the threshold on the short-term
- * bounds (`#adaptLower`), the losses that Drain has answered (`#isAnsweredByDrain`), the headroom in `Bounds.lowerHigh` and the floor under the rate in `Control`.
+ * bounds (`#adaptLower`), the losses that Drain has answered (`#isAnsweredByDrain`), the headroom in `Bounds.lowerHigh` and the
+ * floor under the rate in `Control`.
  */
 export class BbrController implements CongestionController {
   readonly name = 'BBR';
