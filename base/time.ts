@@ -8,7 +8,6 @@ export type WallMs = number & { readonly __brand: 'WallMs' };
 /** Later than every real deadline: "no timer". */
 export const NEVER: Instant = Number.POSITIVE_INFINITY as Instant;
 
-export const MICROSECOND = 1;
 export const MILLISECOND = 1_000;
 export const SECOND = 1_000_000;
 

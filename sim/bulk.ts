@@ -109,13 +109,6 @@ export class BulkTransfer {
   }
 }
 
-/** Runs until it is done; how long it took, or `undefined` where that is longer than `limit`. */
-export function runTransfer(world: World, transfer: BulkTransfer, limit: number): number | undefined {
-  const { network } = world;
-  const isDone = network.runUntilTrue(() => transfer.isDone, after(network.now, limit));
-  return isDone ? network.now - transfer.startedAt : undefined;
-}
-
 export function connected(world: World, a: SimPeer, b: SimPeer): void {
   world.connect(a, b);
   if (!world.network.runUntilTrue(() => world.hasConverged(a, b), after(world.network.now, 60 * SECOND))) {

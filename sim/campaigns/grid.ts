@@ -103,7 +103,7 @@ export function runLossGrid(loss: number, congestion: ControllerName, seed: numb
   const b = world.addPeer('b');
   world.network.setDefaultLink({ delay: 50 * MILLISECOND, loss, mtu: MTU });
   const [transfer] = startTransfers(world, [{ from: a, to: b }], LOSS_GRID_BYTES);
-  // A window of 32 KiB is full again with each ACK; `writable` alone would wait until half of it is free.
+  // A window of 32 KiB is full again with each ACK; `writable` alone would wait until a quarter of it is free.
   const { network } = world;
   network.observe({
     datagram: ({ fate, toHost }) => {

@@ -30,7 +30,7 @@ export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {
     run: (seed, crypto, trace) => runCrossing(seed, crypto, { trace, lossy: true }),
   },
   rekey: {
-    about: `a key every hundred packets at 10 % loss and reordering, ${REKEY_PACKETS_A_SEED} packets a seed`,
+    about: `a new key asked for after every hundred packets at 10 % loss and reordering, ${REKEY_PACKETS_A_SEED} packets a seed`,
     run: (seed, crypto) => {
       const result = runRekey(seed, REKEY_PACKETS_A_SEED, crypto);
       const faults = rekeyFaults(result);

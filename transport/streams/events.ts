@@ -6,7 +6,7 @@ import type { Priority } from '../../wire/frames.ts';
  *
  * - `opened`: the peer opened a stream. Everything else about it waits until it is accepted or refused.
  * - `readable`: there is something to read where there was nothing. Read until nothing comes, or come back by yourself.
- * - `writable`: half of the buffer is free, after a write that was not taken whole.
+ * - `writable`: a quarter of the buffer is free, after a write that was not taken whole.
  * - `finished`: the peer's FIN, all bytes before it read.
  * - `acknowledged`: the peer has our FIN and all bytes before it.
  * - `reset`: the peer gave up its side. What was not read is gone.
