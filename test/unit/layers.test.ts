@@ -6,14 +6,34 @@ import { describe, expect, it } from 'vitest';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** From the bottom up: a folder imports from itself and from those before it. */
-const LAYERS = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust', 'daemon', 'report', 'sim', 'fuzz', 'bench'];
+const LAYERS = [
+  'base',
+  'wire',
+  'crypto',
+  'transport',
+  'nat',
+  'trust',
+  'ipc',
+  'services',
+  'daemon',
+  'sdk',
+  'cli',
+  'report',
+  'sim',
+  'fuzz',
+  'bench',
+];
 /** Above the pure layers, who needs whom is said one by one. */
 const ALSO: Readonly<Record<string, readonly string[]>> = {
-  daemon: [],
+  ipc: [],
+  services: ['ipc'],
+  daemon: ['ipc', 'services'],
+  sdk: ['ipc', 'daemon'],
+  cli: ['ipc', 'daemon', 'sdk'],
   report: [],
   sim: ['report'],
   fuzz: ['sim', 'report'],
-  bench: ['sim', 'daemon', 'report'],
+  bench: ['sim', 'ipc', 'daemon', 'sdk', 'report'],
 };
 const PURE = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust'];
 /** The one pure folder's file that may name Node: it is left out of tsconfig.pure.json and handed in by the edge. */
