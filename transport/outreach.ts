@@ -33,6 +33,11 @@ export class Outreach {
     return this.#attempt;
   }
 
+  /** The one that a response or a cookie with this session id belongs to. */
+  attemptFor(localId: number, now: Instant): Attempt | undefined {
+    return this.#attempt?.localId === localId && !this.#attempt.isOver(now) ? this.#attempt : undefined;
+  }
+
   get isSending(): boolean {
     return this.#attempt !== undefined && this.#attempt.nextSend !== NEVER;
   }
