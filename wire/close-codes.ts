@@ -14,6 +14,7 @@ export const CLOSE_CODES = {
   BACKLOG_FULL: 11,
   NOT_TRUSTED: 12,
   LIMIT: 13,
+  CANCELLED: 14,
 } as const;
 
 export type CloseCode = keyof typeof CLOSE_CODES;

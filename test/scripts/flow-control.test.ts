@@ -37,8 +37,9 @@ function fillTunnel(t: Script): void {
 }
 
 /** The limits that were sent, of that kind, in order. */
+/** The limits that were told, but for the one with which stream 1 was taken. */
 function limits(t: Script, kind: 'max-data' | 'max-stream-data'): number[] {
-  const frames = t.allSent.flatMap((packet) => packet.frames);
+  const frames = t.allSent.filter(({ number }) => number > 1).flatMap((packet) => packet.frames);
   return frames.flatMap((frame) => (frame.kind === kind ? [frame.limit] : []));
 }
 

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { ack, anyAck, padding, ping, streamOpen } from './frames.ts';
+import { ack, anyAck, padding, ping, streamData, streamOpen } from './frames.ts';
 import { at, MTU, Script, until } from './script.ts';
 
 const ETHERNET = 1_472;
@@ -122,6 +122,47 @@ describe('a path that has come to carry less', () => {
     const small = t.allSent.filter(({ at: time, size }) => time > 200 && size === MTU);
     t.expect('large ones at the end', last.filter(({ size }) => size > MTU).length, 0);
     t.expect('full small ones', small.length > 0, true);
+  });
+
+  it('lets through what the first probe timeout repeats, and all that is new, until something is answered', () => {
+    const t = searched();
+    t.app(at(200), (app) => app.write(1, 4_000));
+    const large = t.take(at(200));
+    t.expect('sizes', [large.length, large[0]!.size], [3, ETHERNET]);
+    t.drop(...large.map(({ number }) => number));
+    // Two samples of 100 ms: 100 + 4 × 37.5 + 25.
+    t.expectSilence(until(475));
+    const first = streamData({ stream: 1, offset: 0 });
+    // The two oldest, of 1,435 and 1,434 bytes, in three packets.
+    t.expectSend(at(475), [ping()], [first], [streamData({ stream: 1 })], [streamData({ stream: 1 })]);
+    t.app(at(480), (app) => app.write(1, 3_000));
+    t.take(at(480));
+    const small = t.allSent.filter(({ at: time }) => time >= 475);
+    t.expect('no larger than the base', Math.max(...small.map(({ size }) => size)), MTU);
+    t.ackAll(at(575));
+    t.take(at(575));
+    t.app(at(600), (app) => app.write(1, 10_000));
+    t.expect('largest, once answered', Math.max(...t.take(at(600)).map(({ size }) => size)), ETHERNET);
+  });
+
+  it('is found out by the second flight, whose bytes go again at once and small, at no cost to the window', () => {
+    const t = searched();
+    t.app(at(200), (app) => app.write(1, 60_000));
+    t.drop(...t.take(at(200)).map(({ number }) => number));
+    t.expectSend(at(475), [ping()], [streamData({ stream: 1, offset: 0 })]);
+    t.ackAll(at(575));
+    const second = t.take(at(575));
+    t.expect('a second flight', second.length > 2 && second.every(({ size }) => size === ETHERNET), true);
+    t.drop(...second.map(({ number }) => number));
+    const { window } = t;
+    // Three samples of 100 ms: 100 + 4 × 28.125 + 25.
+    t.expectSilence(until(812.5));
+    t.expectSend(at(812.5), [ping()], [streamData({ stream: 1 })]);
+    t.ackAll(at(912.5));
+    const again = t.take(at(912.5));
+    t.expect('sizes', new Set(again.map(({ size }) => size)), new Set([MTU]));
+    t.expect('window', t.window >= window, true);
+    t.expect('window is full', again.reduce((sum, { size }) => sum + size, 0) > window - MTU, true);
   });
 
   it('loses nothing: all bytes arrive in small packets', () => {

@@ -130,6 +130,44 @@ describe('opening a stream', () => {
   });
 });
 
+describe('whether a stream that was opened is taken', () => {
+  const opened = (): Script => {
+    const t = Script.open();
+    t.app(at(0), (app) => app.open());
+    t.expectSend(at(0), [streamOpen({ stream: 0 })]);
+    return t;
+  };
+
+  it('is not shown by an acknowledgement', () => {
+    const t = opened();
+    t.ackAll(at(50));
+    t.expectNoEvent();
+  });
+
+  it('is shown by credit, however little, and told once', () => {
+    const t = opened();
+    t.recv(at(50), [maxStreamData(0, 1)]);
+    t.expectEvent('accepted', { stream: 0 });
+    t.recv(at(51), [maxStreamData(0, 300_000), streamData({ stream: 0, length: 5 })]);
+    t.expectEvent('readable', { stream: 0 });
+    t.expectNoEvent();
+  });
+
+  it('is shown by the first bytes, and told before they are', () => {
+    const t = opened();
+    t.recv(at(50), [streamData({ stream: 0, length: 5, fin: true })]);
+    t.expectEvent('accepted', { stream: 0 });
+    t.expectEvent('readable', { stream: 0 });
+  });
+
+  it('is not shown by a refusal', () => {
+    const t = opened();
+    t.recv(at(50), [reset({ stream: 0, code: 10, finalSize: 0 }), stop({ stream: 0, code: 10 })]);
+    t.expectNoEvent('accepted');
+    t.expectEvent('reset', { stream: 0, code: 10 });
+  });
+});
+
 describe('a stream that the peer opens', () => {
   it('is told with its ports and priority, and waits to be taken', () => {
     const t = Script.open();
@@ -139,12 +177,33 @@ describe('a stream that the peer opens', () => {
     t.expectNoEvent('readable');
     t.expectSend(at(0), [ack([[0, 1]])]);
     t.app(at(1), (app) => app.accept(1, 443));
+    t.expectSend(at(1), [maxStreamData(1)]);
     t.expectEvent('readable', { stream: 1 });
     t.expect(
       'read',
       t.app(at(1), (app) => app.read(1)),
       5,
     );
+  });
+
+  it('is said to be taken by its limit, again where that was lost, and with the present one', () => {
+    const t = Script.open();
+    t.app(at(0), (app) => app.listen());
+    t.recv(at(0), [streamOpen({ stream: 1 })], { taking: 1 });
+    t.expectSend(at(0), [ack([[0, 1]]), maxStreamData(1, 262_144)]);
+    t.expectSilence(until(325));
+    t.expectSend(at(325), [ping()], [maxStreamData(1, 262_144)]);
+    t.ackAll(at(335));
+    t.expectSilence(until(5_000));
+  });
+
+  it('is said to be taken even where its opener has finished long ago', () => {
+    const t = Script.open();
+    t.app(at(0), (app) => app.listen());
+    t.recv(at(0), [streamOpen({ stream: 1 }), streamData({ stream: 1, length: 5, fin: true })]);
+    t.expectSend(at(0), [ack([[0, 1]])]);
+    t.app(at(50), (app) => app.accept(1));
+    t.expectSend(at(50), [maxStreamData(1)]);
   });
 
   it('may be whole in one packet: opened, written, finished', () => {
@@ -237,6 +296,7 @@ describe('refusing a stream', () => {
     t.recv(at(5), [streamOpen({ stream: 5 })]);
     t.expectSend(at(5), [anyAck(), reset({ stream: 5, code: 11, finalSize: 0 }), stop({ stream: 5, code: 11 })]);
     t.app(at(6), (app) => app.accept(1));
+    t.expectSend(at(6), [maxStreamData(1)]);
     t.recv(at(7), [streamOpen({ stream: 7 })]);
     t.expectSend(at(7), [anyAck()]);
     t.expectEvent('opened', { stream: 1 });

@@ -18,7 +18,7 @@ import { isDecodeError } from '../../wire/decode-error.ts';
 import { decodeFrames, type Frame, isAckEliciting, type Priority } from '../../wire/frames.ts';
 import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodePacket, TYPE_DATA } from '../../wire/packet.ts';
 import { encodeFrames, makeSelf, type Self } from '../security/hostile.ts';
-import { ack, differences, type FrameSpec, pattern, streamOpen, textOf, textOfSpec } from './frames.ts';
+import { ack, differences, type FrameSpec, maxStreamData, pattern, streamOpen, textOf, textOfSpec } from './frames.ts';
 
 /**
  * Tests that read as packet traces, in the manner of packetdrill: one real endpoint with a live tunnel, its peer played by the
@@ -95,32 +95,37 @@ export class Script {
 
   /**
    * With stream 1, which the peer opened and the endpoint has taken, and all acknowledged. The endpoint's next packet has number 2,
-   * its peer's 3.
+   * its peer's 3. The answer to this, at time 0, is the first RTT sample.
    */
   static accepted(options: ScriptOptions = {}): Script {
-    const t = new Script(options);
+    const { rtt = 100 } = options;
+    const t = new Script({ ...options, rtt: 'unknown' });
     t.app(0, (app) => app.listen());
-    t.recv(0, [streamOpen({ stream: 1 })]);
-    t.expectSend(0, [ack([[0, 1]])]);
-    t.app(0, (app) => app.accept(1));
+    t.recv(0, [streamOpen({ stream: 1 })], { taking: 1 });
+    t.expectSend(0, [ack([[0, 1]]), maxStreamData(1)]);
     t.expectEvent('opened', { stream: 1 });
+    assert(rtt !== 'unknown', 'a stream that was taken has been a round trip');
+    t.#advance(rtt);
+    t.#start = t.#now;
     t.ack(0, [[0, 1]]);
     return t;
   }
 
   // What happens to the endpoint.
 
-  /** One packet with these frames; its number is the next one unless it is named. */
-  recv(
-    at: number,
-    frames: readonly FrameSpec[],
-    options: { readonly number?: number; readonly from?: number } = {},
-  ): void {
+  /**
+   * One packet with these frames; its number is the next one unless it is named. A program that takes a stream as soon as it hears
+   * of it (`taking`) does so before the answer goes out.
+   */
+  recv(at: number, frames: readonly FrameSpec[], options: RecvOptions = {}): void {
     this.#reach(at);
     const number = options.number ?? this.#nextNumber;
     if (number === this.#nextNumber) this.#nextNumber += 1;
     this.#log('<', number, frames.map(textOfSpec).join(', '));
-    this.#feed(encodeFrames(...frames.map(({ frame }) => frame)), number, routeFrom(options.from ?? 0));
+    const bytes = this.#seal(encodeFrames(...frames.map(({ frame }) => frame)), number);
+    this.endpoint.handleDatagram(routeFrom(options.from ?? 0), bytes, this.#now);
+    if (options.taking !== undefined) this.#app.accept(options.taking);
+    this.#drain();
   }
 
   /** One packet with any bytes for frames. */
@@ -516,6 +521,13 @@ export class Script {
   #fail(expected: string, actual: string): never {
     return expect.fail(`expected: ${expected}\n  actual: ${actual}\n\nThe trace so far:\n${this.trace}\n`);
   }
+}
+
+export interface RecvOptions {
+  readonly number?: number;
+  readonly from?: number;
+  /** A stream that a program on port 80 takes at once. */
+  readonly taking?: number;
 }
 
 export interface ScriptOptions {

@@ -50,6 +50,11 @@ export const SHARED_CHUNK_BYTES_MAX: number = 16 * KIB;
 /** What a reader is handed at once at most: large enough for one system call, small enough for the allocator to use again. */
 export const READ_CHUNK_BYTES_MAX: number = 32 * KIB;
 export const READ_CHUNK_BYTES_MIN = 256;
+/**
+ * Such chunks end beyond the bytes that fill them, and credit counts only the bytes. All streams of a tunnel together may hold so
+ * much that is empty, and 256 bytes each; beyond it a chunk is as large as what goes into it.
+ */
+export const CHUNK_SLACK_MAX: number = 1 * MIB;
 /** No frame begins with less room for data than this at the end of a packet that already carries something. */
 export const SLIVER_BYTES = 32;
 

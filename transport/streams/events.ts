@@ -5,6 +5,7 @@ import type { Priority } from '../../wire/frames.ts';
  * bounded by the streams there are:
  *
  * - `opened`: the peer opened a stream. Everything else about it waits until it is accepted or refused.
+ * - `accepted`: the peer has taken a stream that was opened here.
  * - `readable`: there is something to read where there was nothing. Read until nothing comes, or come back by yourself.
  * - `writable`: a quarter of the buffer is free, after a write that was not taken whole.
  * - `finished`: the peer's FIN, all bytes before it read.
@@ -23,15 +24,19 @@ export type StreamEvent =
       readonly destinationPort: number;
       readonly priority: Priority;
     }
-  | { readonly kind: 'readable' | 'writable' | 'finished' | 'acknowledged' | 'closed'; readonly stream: number }
+  | {
+      readonly kind: 'accepted' | 'readable' | 'writable' | 'finished' | 'acknowledged' | 'closed';
+      readonly stream: number;
+    }
   | { readonly kind: 'reset' | 'stopped'; readonly stream: number; readonly code: number }
   | { readonly kind: 'streams-available' };
 
 export const EVENT_OPENED = 1;
-export const EVENT_READABLE = 2;
-export const EVENT_WRITABLE = 4;
-export const EVENT_FINISHED = 8;
-export const EVENT_ACKNOWLEDGED = 16;
-export const EVENT_RESET = 32;
-export const EVENT_STOPPED = 64;
-export const EVENT_CLOSED = 128;
+export const EVENT_ACCEPTED = 2;
+export const EVENT_READABLE = 4;
+export const EVENT_WRITABLE = 8;
+export const EVENT_FINISHED = 16;
+export const EVENT_ACKNOWLEDGED = 32;
+export const EVENT_RESET = 64;
+export const EVENT_STOPPED = 128;
+export const EVENT_CLOSED = 256;

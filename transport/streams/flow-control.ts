@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Instant } from '../../base/time.ts';
 import {
+  CHUNK_SLACK_MAX,
   CREDIT_SHARE,
   GROWTH_SHARE,
   NODE_BUDGET_BYTES,
@@ -85,6 +86,8 @@ export class TunnelWindow {
   #received = 0;
   #taken = 0;
   #ready = 0;
+  /** Memory of received bytes that no credit covers. */
+  #slack = 0;
   /** By how much the windows of streams have grown. */
   #streamGrowth = 0;
   /** What the budget has lent for bytes that wait for readers. */
@@ -117,6 +120,15 @@ export class TunnelWindow {
     return this.#ready;
   }
 
+  get slack(): number {
+    return this.#slack;
+  }
+
+  /** How much more the buffers of streams may hold beyond what credit covers; not positive where that is too much already. */
+  get slackLeft(): number {
+    return CHUNK_SLACK_MAX - this.#slack;
+  }
+
   /** Bytes received, or given as credit, that no reader has taken: what this tunnel may come to hold. */
   get committed(): number {
     return this.#window.limit - this.#taken;
@@ -138,6 +150,12 @@ export class TunnelWindow {
     this.#taken += taken;
     this.#ready += ready;
     assert(this.#received <= this.#window.limit && this.#taken <= this.#received, 'no more is taken than came');
+  }
+
+  /** The slack of a stream changed by so much. */
+  noteSlack(change: number): void {
+    this.#slack += change;
+    assert(this.#slack >= 0, 'slack that goes had come');
   }
 
   /** True where the limit rose, and the peer is to be told. */

@@ -11,7 +11,7 @@ import type {
   StreamStopFrame,
 } from '../../wire/frames.ts';
 import { REFUSALS } from './constants.ts';
-import { EVENT_FINISHED, EVENT_OPENED, EVENT_READABLE, EVENT_RESET, EVENT_STOPPED } from './events.ts';
+import { EVENT_ACCEPTED, EVENT_FINISHED, EVENT_OPENED, EVENT_READABLE, EVENT_RESET, EVENT_STOPPED } from './events.ts';
 import { Stream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
 
@@ -57,15 +57,18 @@ export class PeerFrames {
     const end = frame.offset + frame.data.length;
     const violation = half.checkData(end, frame.fin);
     if (violation !== undefined) return violation;
-    const { highest, taken, ready } = half;
-    if (end - highest > this.#table.window.open) return 'FLOW_CONTROL';
+    const { highest, taken, ready, slack } = half;
+    const { window } = this.#table;
+    if (end - highest > window.open) return 'FLOW_CONTROL';
     const wasTerminal = half.isTerminal;
-    if (!half.receive(frame.offset, frame.data, frame.fin)) return 'not-taken';
-    this.#table.window.moved(half.highest - highest, half.taken - taken, half.ready - ready);
+    if (!half.receive(frame.offset, frame.data, frame.fin, window.slackLeft)) return 'not-taken';
+    this.#noteAccepted(stream);
+    window.moved(half.highest - highest, half.taken - taken, half.ready - ready);
+    window.noteSlack(half.slack - slack);
     if (half.measure(smoothedRtt, now)) {
-      half.growWindow(Math.min(2 * half.windowSize, this.#table.config.streamWindowMax), this.#table.window);
+      half.growWindow(Math.min(2 * half.windowSize, this.#table.config.streamWindowMax), window);
     }
-    this.#table.window.measure(smoothedRtt, now);
+    window.measure(smoothedRtt, now);
     if (ready === 0 && half.ready > 0) this.#table.tell(stream, EVENT_READABLE);
     this.#table.returnCredit(stream);
     if (half.isTerminal && !wasTerminal) {
@@ -104,13 +107,14 @@ export class PeerFrames {
     const half = stream.receiving;
     const violation = half.checkReset(frame.finalSize);
     if (violation !== undefined) return violation;
-    const { highest, taken, ready } = half;
+    const { highest, taken, ready, slack } = half;
     if (frame.finalSize - highest > this.#table.window.open) return 'FLOW_CONTROL';
     if (half.receiveReset(frame.code, frame.finalSize)) {
       this.#table.untell(stream, EVENT_READABLE);
       this.#table.tell(stream, EVENT_RESET);
     }
     this.#table.window.moved(half.highest - highest, half.taken - taken, half.ready - ready);
+    this.#table.window.noteSlack(half.slack - slack);
     this.#table.returnCredit(stream);
     this.#table.closeIfThrough(stream);
     return undefined;
@@ -134,7 +138,15 @@ export class PeerFrames {
     this.#table.peerKnows(stream);
     stream.sending.raiseLimit(frame.limit);
     this.#table.place(stream);
+    this.#noteAccepted(stream);
     return undefined;
+  }
+
+  /** Only who has taken a stream gives credit for it, or writes to it. */
+  #noteAccepted(stream: Stream): void {
+    if (!stream.isLocal || stream.acceptance === 'known') return;
+    stream.acceptance = 'known';
+    this.#table.tell(stream, EVENT_ACCEPTED);
   }
 
   /** A frame about a stream that is not here: of one that has ended it is late; of any other it has no business to exist. */

@@ -23,6 +23,11 @@ export class RangeSet {
     return this.#ends[0]!;
   }
 
+  /** Of the highest range; only where there is one. */
+  get lastEnd(): number {
+    return this.#ends[this.#ends.length - 1]!;
+  }
+
   add(start: number, end: number): void {
     if (start >= end) return;
     const starts = this.#starts;

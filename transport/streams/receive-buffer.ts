@@ -10,8 +10,11 @@ import { RangeSet } from './range-set.ts';
  * chunk beyond a hole gets its memory when something is written into it. The reader is handed views of them, as long as a chunk
  * and what is in order allow, and a handed-out byte is never written again. A chunk is as large as what came since the reader
  * last had everything, and the next ones double: a reader that keeps up, and an idle stream, cost next to nothing, and under load
- * chunks are large. Nothing is kept beyond the highest offset received but the rest of its chunk, and that offset is what flow
- * control counts: memory is bounded by the credit given and a chunk at either end, whatever order bytes come in.
+ * chunks are large.
+ *
+ * Flow control counts the offsets from `taken` to the highest received, and memory follows it: nothing is kept beyond the highest
+ * but the rest of its chunk, the *slack*, of which the tunnel says how much more there may be; below `taken` the first chunk keeps
+ * no more than it still has to give.
  *
  * Where ranges overlap, the byte that came first stays (RFC 9000 §2.2 lets an endpoint treat other bytes at the same offset as an
  * error; comparing would mean keeping what the reader already has, and whoever sends two versions only spoils its own stream).
@@ -46,6 +49,13 @@ export class ReceiveBuffer {
     return this.#early?.count ?? 0;
   }
 
+  /** Memory beyond the highest byte received, which no credit covers. */
+  get slack(): number {
+    const last = this.#chunks.at(-1);
+    if (last === undefined) return 0;
+    return last.start + last.size - (this.rangeCount > 0 ? this.#early!.lastEnd : this.#ready);
+  }
+
   /** Bytes of memory held. */
   get memory(): number {
     let bytes = 0;
@@ -53,17 +63,21 @@ export class ReceiveBuffer {
     return bytes;
   }
 
-  /** False where the bytes would make one range too many: then nothing has been taken, and the packet must not be acknowledged. */
-  receive(offset: number, data: Uint8Array): boolean {
+  /**
+   * False where the bytes would make one range too many: then nothing has been taken, and the packet must not be acknowledged.
+   * `slackLeft` is how much more slack there may be.
+   */
+  receive(offset: number, data: Uint8Array, slackLeft: number = READ_CHUNK_BYTES_MAX): boolean {
     const end = offset + data.length;
     if (end <= this.#ready || data.length === 0) return true;
     const early = this.#early;
     if (offset <= this.#ready && (early === undefined || early.isEmpty)) {
+      this.#cover(end, slackLeft);
       this.#write(this.#ready, offset === this.#ready ? data : data.subarray(this.#ready - offset));
       this.#ready = end;
       return true;
     }
-    return this.#receiveAmongRanges(offset, data);
+    return this.#receiveAmongRanges(offset, data, slackLeft);
   }
 
   /** The next bytes in order, or `undefined` where there are none. */
@@ -78,6 +92,10 @@ export class ReceiveBuffer {
     else if (end === chunk.start + chunk.size) {
       this.#chunks.shift();
       this.#cursor = Math.max(0, this.#cursor - 1);
+    } else if (2 * (end - chunk.start) > chunk.size) {
+      // At a hole. The bytes beyond it would hold those that the reader has had; to move them costs less than reading those did.
+      const rest = end - chunk.start;
+      this.#chunks[0] = { start: end, size: chunk.size - rest, bytes: chunk.bytes!.slice(rest) };
     }
     return bytes;
   }
@@ -92,11 +110,12 @@ export class ReceiveBuffer {
     this.#ready = offset;
   }
 
-  #receiveAmongRanges(offset: number, data: Uint8Array): boolean {
+  #receiveAmongRanges(offset: number, data: Uint8Array, slackLeft: number): boolean {
     this.#early ??= new RangeSet();
     const early = this.#early;
     const end = offset + data.length;
     if (offset > this.#ready && early.count >= OUT_OF_ORDER_RANGES_MAX && !early.joins(offset, end)) return false;
+    this.#cover(end, slackLeft);
     let at = Math.max(offset, this.#ready);
     while (at < end) {
       const known = early.endAround(at);
@@ -120,7 +139,6 @@ export class ReceiveBuffer {
 
   #write(offset: number, data: Uint8Array): void {
     const end = offset + data.length;
-    this.#cover(end);
     let index = this.#find(offset);
     for (let at = offset; at < end; index++) {
       const chunk = this.#chunks[index]!;
@@ -133,15 +151,13 @@ export class ReceiveBuffer {
     }
   }
 
-  /** Chunks up to `end` at least. */
-  #cover(end: number): void {
+  /** Chunks up to `end` at least: as large as they should be, where the slack of the last one is granted. */
+  #cover(end: number, slackLeft: number): void {
     const last = this.#chunks.at(-1);
     let covered = last === undefined ? this.#taken : last.start + last.size;
     while (covered < end) {
-      const size = Math.min(
-        Math.max(this.#chunkBytes, Math.min(end - covered, READ_CHUNK_BYTES_MAX)),
-        READ_CHUNK_BYTES_MAX,
-      );
+      const needed = Math.min(end - covered, READ_CHUNK_BYTES_MAX);
+      const size = Math.max(needed, Math.min(this.#chunkBytes, needed + Math.max(slackLeft, READ_CHUNK_BYTES_MIN)));
       this.#chunks.push({ start: covered, size, bytes: undefined });
       covered += size;
       this.#chunkBytes = Math.min(2 * size, READ_CHUNK_BYTES_MAX);

@@ -76,6 +76,11 @@ export class ReceivingHalf {
     return this.#buffer.memory;
   }
 
+  /** Memory that no credit covers. */
+  get slack(): number {
+    return this.#buffer.slack;
+  }
+
   get rangeCount(): number {
     return this.#buffer.rangeCount;
   }
@@ -109,7 +114,7 @@ export class ReceivingHalf {
   }
 
   /** False where the frame was not taken, because it would leave too many ranges out of order; then nothing has changed. */
-  receive(offset: number, data: Uint8Array, fin: boolean): boolean {
+  receive(offset: number, data: Uint8Array, fin: boolean, slackLeft?: number): boolean {
     const end = offset + data.length;
     const state = this.#state;
     if (state.kind !== 'recv' && state.kind !== 'size-known') return true;
@@ -119,7 +124,7 @@ export class ReceivingHalf {
       if (fin) this.#state = { kind: 'data-read', finalSize: end };
       return true;
     }
-    if (!this.#buffer.receive(offset, data)) return false;
+    if (!this.#buffer.receive(offset, data, slackLeft)) return false;
     if (end > this.#highest) this.#highest = end;
     if (fin && state.kind === 'recv') this.#state = { kind: 'size-known', finalSize: end };
     this.#settle();

@@ -75,9 +75,10 @@ export class StreamTable {
 
   stopReceiving(stream: Stream, code: number): void {
     const half = stream.receiving;
-    const { highest, taken, ready } = half;
+    const { highest, taken, ready, slack } = half;
     half.stop(code);
     this.window.moved(half.highest - highest, half.taken - taken, half.ready - ready);
+    this.window.noteSlack(half.slack - slack);
     this.untell(stream, EVENT_READABLE | EVENT_FINISHED | EVENT_RESET);
     this.returnCredit(stream);
     this.closeIfThrough(stream);

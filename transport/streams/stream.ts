@@ -20,6 +20,8 @@ export class Stream implements Queued {
   /** `waiting` for the application's word, then `accepted`; or `refused`, of which the application hears no more. */
   admission: 'waiting' | 'accepted' | 'refused';
   opening: Opening;
+  /** Of a stream of the peer: the word that it is taken. Of ours: `known` once the peer has said so. */
+  acceptance: Acceptance = 'none';
   /** Of the packet that is being filled, or was last, in which an OPEN of this stream stands. */
   openedIn = -1;
   /** Bits of events.ts: what is to be told. */
@@ -46,7 +48,11 @@ export class Stream implements Queued {
 
   get hasControlDue(): boolean {
     return (
-      this.opening === 'due' || this.sending.hasResetDue || this.receiving.hasStopDue || this.receiving.hasCreditDue
+      this.opening === 'due' ||
+      this.acceptance === 'due' ||
+      this.sending.hasResetDue ||
+      this.receiving.hasStopDue ||
+      this.receiving.hasCreditDue
     );
   }
 
@@ -80,6 +86,8 @@ export class Stream implements Queued {
 
 /** Of a stream opened here: the peer has to be told, has been told, or has shown that it knows. */
 export type Opening = 'due' | 'sent' | 'known';
+
+export type Acceptance = 'none' | 'due' | 'sent' | 'known';
 
 export interface StreamOptions {
   readonly id: number;

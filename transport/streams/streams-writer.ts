@@ -1,6 +1,7 @@
 import { FRAME_MAX_DATA, FRAME_MAX_STREAMS } from '../../wire/frames.ts';
 import { type ByteWriter, varintLength } from '../../wire/writer.ts';
 import { CONTENT_MAX_DATA, CONTENT_MAX_STREAMS, type PacketContents } from '../packet-contents.ts';
+import { CONTENTS_PER_PACKET_MAX } from '../recovery/contents-ring.ts';
 import type { Stream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
 
@@ -8,6 +9,9 @@ import type { StreamTable } from './stream-table.ts';
  * Fills packets. The order within one: limits of the tunnel, because the peer may be waiting for nothing else; then what single
  * streams have to say in few bytes (OPEN, RESET, STOP, MAX_STREAM_DATA), first come first served; then data, as the scheduler
  * says. Whatever is about a stream that the peer may not know yet has the stream's OPEN before it in the same packet.
+ *
+ * A packet ends where its bytes do, or where it carries as many things as are remembered of one: refusals take four bytes each, so
+ * a large packet would hold more of them than that.
  */
 export class StreamsWriter {
   readonly #table: StreamTable;
@@ -65,7 +69,9 @@ export class StreamsWriter {
   }
 
   #writeControl(writer: ByteWriter, contents: PacketContents): void {
-    for (let stream = this.#table.control.first(); stream !== undefined; stream = this.#table.control.first()) {
+    while (canTellMore(contents)) {
+      const stream = this.#table.control.first();
+      if (stream === undefined) return;
       const fitted = this.#writeControlOf(stream, writer, contents);
       this.#table.control.set(stream, stream.hasControlDue);
       if (!fitted) return;
@@ -83,15 +89,16 @@ export class StreamsWriter {
       if (!stream.writeOpen(writer, contents, this.#packet, STOP_BYTES_MAX)) return false;
       receiving.writeStop(writer, id, contents);
     }
-    if (receiving.hasCreditDue) {
+    if (receiving.hasCreditDue || stream.acceptance === 'due') {
       if (!stream.writeOpen(writer, contents, this.#packet, CREDIT_BYTES_MAX)) return false;
       receiving.writeCredit(writer, id, contents);
+      if (stream.acceptance === 'due') stream.acceptance = 'sent';
     }
     return true;
   }
 
   #writeData(writer: ByteWriter, contents: PacketContents): void {
-    for (;;) {
+    while (canTellMore(contents)) {
       const credit = this.#table.credit.available;
       const ring = this.#table.scheduler.next(credit > 0);
       const stream = ring?.first();
@@ -110,6 +117,11 @@ export class StreamsWriter {
       if (ring.first() === stream) ring.rotate();
     }
   }
+}
+
+/** Whether one more stream may have its turn: with OPEN, RESET, STOP and MAX_STREAM_DATA it tells four things at the most. */
+function canTellMore(contents: PacketContents): boolean {
+  return contents.count + 4 <= CONTENTS_PER_PACKET_MAX;
 }
 
 const RESET_BYTES_MAX = 1 + 8 + 8 + 8;

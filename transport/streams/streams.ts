@@ -15,6 +15,7 @@ import {
   type PacketContents,
 } from '../packet-contents.ts';
 import {
+  EVENT_ACCEPTED,
   EVENT_ACKNOWLEDGED,
   EVENT_FINISHED,
   EVENT_OPENED,
@@ -78,6 +79,9 @@ export class Streams {
     const stream = this.#table.streams.get(id);
     if (stream === undefined || stream.admission !== 'waiting') return;
     stream.admission = 'accepted';
+    // Its present limit says so; whoever opened the stream waits for nothing else.
+    stream.acceptance = 'due';
+    this.#table.control.set(stream, true);
     this.#table.events.set(stream, stream.events !== 0);
   }
 
@@ -123,9 +127,11 @@ export class Streams {
     const stream = this.#table.streams.get(id);
     if (stream === undefined) return undefined;
     const half = stream.receiving;
+    const { slack } = half;
     const bytes = half.read();
     if (bytes === undefined) return undefined;
     this.#table.window.moved(0, bytes.length, -bytes.length);
+    this.#table.window.noteSlack(half.slack - slack);
     this.#table.returnCredit(stream);
     if (half.isTerminal) {
       this.#table.tell(stream, EVENT_FINISHED);
@@ -187,9 +193,11 @@ export class Streams {
         this.#table.control.set(stream, stream.hasControlDue);
         this.#table.closeIfThrough(stream);
         return;
+      case CONTENT_MAX_STREAM_DATA:
+        if (stream.acceptance === 'sent') stream.acceptance = 'known';
+        return;
       case CONTENT_STREAM_STOP:
       case CONTENT_MAX_DATA:
-      case CONTENT_MAX_STREAM_DATA:
       case CONTENT_MAX_STREAMS:
       case CONTENT_ACK:
         return;
@@ -225,6 +233,7 @@ export class Streams {
         break;
       case CONTENT_MAX_STREAM_DATA:
         stream.receiving.onCreditLost(offset);
+        if (stream.acceptance === 'sent') stream.acceptance = 'due';
         break;
       case CONTENT_ACK:
         return;
@@ -267,6 +276,7 @@ export class Streams {
       received: this.#table.window.received,
       taken: this.#table.window.taken,
       ready: this.#table.window.ready,
+      slack: this.#table.window.slack,
       window: this.#table.window.size,
       streams: [...this.#table.streams.values()].map((stream) => ({
         id: stream.id,
@@ -297,6 +307,8 @@ export class Streams {
         const { sourcePort, destinationPort, openPriority } = stream;
         return { kind: 'opened', stream: id, sourcePort, destinationPort, priority: openPriority };
       }
+      case EVENT_ACCEPTED:
+        return { kind: 'accepted', stream: id };
       case EVENT_READABLE:
         return { kind: 'readable', stream: id };
       case EVENT_WRITABLE:
@@ -336,6 +348,7 @@ export interface StreamsState {
   readonly received: number;
   readonly taken: number;
   readonly ready: number;
+  readonly slack: number;
   readonly window: number;
   readonly streams: readonly StreamState[];
 }

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { instant } from '../../../../base/time.ts';
+import { CONTENTS_PER_PACKET_MAX } from '../../../../transport/recovery/contents-ring.ts';
+import { CHUNK_SLACK_MAX } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import type { StreamFrame } from '../../../../transport/streams/streams.ts';
 import type { Priority } from '../../../../wire/frames.ts';
-import { End, isPattern, KIB, MIB, pattern } from './lab.ts';
+import { accepted, dataFrame, End, isPattern, KIB, MIB, openFrame, pattern, resetFrame } from './lab.ts';
 
 const BYTES = pattern(0, 64 * KIB);
 
@@ -72,13 +74,14 @@ describe('whatever an authenticated peer sends', () => {
             } else {
               act(end, input.what, input.id, input.size);
             }
-            const { streams, receiveLimit, taken, peerAlive } = end.streams.inspect();
+            const { streams, receiveLimit, taken, peerAlive, slack } = end.streams.inspect();
             expect(receiveLimit - taken).toBeLessThanOrEqual(MIB + budget.used);
             expect(streams.length).toBeLessThanOrEqual(1_024 + own.length);
             expect(peerAlive).toBeLessThanOrEqual(1_024);
-            for (const stream of streams) {
-              expect(stream.memory).toBeLessThanOrEqual(stream.received - stream.taken + 64 * KIB);
-            }
+            expect(slack).toBeLessThanOrEqual(CHUNK_SLACK_MAX + 256 * streams.length);
+            const held = streams.reduce((sum, stream) => sum + stream.memory, 0);
+            const counted = streams.reduce((sum, stream) => sum + stream.received - stream.taken, 0);
+            expect(held).toBeLessThanOrEqual(2 * (counted + slack));
           }
           end.streams.end();
           expect(budget.used).toBe(0);
@@ -102,6 +105,71 @@ describe('whatever an authenticated peer sends', () => {
     const { streams } = end.streams.inspect();
     expect(Math.max(...streams.map((stream) => stream.ranges))).toBe(256);
     expect(streams.reduce((sum, stream) => sum + stream.memory, 0)).toBeLessThan(2 * used + 128 * KIB);
+  });
+});
+
+describe('a peer that opens as many streams as it may', () => {
+  const COUNT = 1_000;
+
+  it('and is refused all of them is told so in packets of no more than a thousand things, however large they are', () => {
+    const end = new End({ opensEven: false });
+    for (let number = 0; number < COUNT; number++) {
+      end.hear(openFrame(2 * number));
+      end.streams.refuse(2 * number, 10);
+    }
+    const packets = end.sendAll(60_000);
+    for (const { contents } of packets) expect(contents.count).toBeLessThanOrEqual(CONTENTS_PER_PACKET_MAX);
+    // And nothing is left out.
+    const frames = packets.flatMap((packet) => packet.frames);
+    for (const kind of ['stream-reset', 'stream-stop']) {
+      expect(frames.filter((frame) => frame.kind === kind)).toHaveLength(COUNT);
+    }
+  });
+
+  it('and has a byte to send on each is told no more than that either', () => {
+    const end = new End({ opensEven: true });
+    end.hear({ kind: 'max-streams', limit: 2 * COUNT });
+    for (let number = 0; number < 2 * COUNT; number++) end.streams.write(end.open(), BYTES.subarray(0, 1));
+    const packets = end.sendAll(60_000);
+    for (const { contents } of packets) expect(contents.count).toBeLessThanOrEqual(CONTENTS_PER_PACKET_MAX);
+    const bytes = packets.flatMap(({ frames }) => frames).filter((frame) => frame.kind === 'stream-data');
+    expect(bytes).toHaveLength(2 * COUNT);
+  });
+
+  it('and leaves a byte on each after much was read holds a mebibyte beyond what credit counts, and gives it back', () => {
+    const end = new End({ opensEven: false });
+    for (let number = 0; number < COUNT; number++) {
+      const id_ = accepted(end, 2 * number);
+      end.hear(dataFrame(id_, 0, BYTES.subarray(0, 32 * KIB)));
+      expect(end.read(id_)).toHaveLength(32 * KIB);
+      expect(end.hear(dataFrame(id_, 32 * KIB, BYTES.subarray(0, 1)))).toEqual([undefined]);
+    }
+    const { slack, received, taken } = end.streams.inspect();
+    expect(received - taken).toBe(COUNT);
+    expect(slack).toBeGreaterThan(CHUNK_SLACK_MAX / 2);
+    expect(slack).toBeLessThanOrEqual(CHUNK_SLACK_MAX + 256 * COUNT);
+    // Whatever ends a stream's bytes ends its slack: a read, a reset, a stop.
+    for (let number = 0; number < COUNT; number++) {
+      const id_ = 2 * number;
+      if (number % 3 === 0) expect(end.read(id_)).toHaveLength(1);
+      else if (number % 3 === 1) end.hear(resetFrame(id_, 32 * KIB + 1));
+      else end.streams.stop(id_, 0);
+    }
+    expect(end.streams.inspect().slack).toBe(0);
+  });
+
+  it('and tears a hole into each does not make them keep what was read before it', () => {
+    const end = new End({ opensEven: false });
+    for (let number = 0; number < COUNT; number++) {
+      const id_ = accepted(end, 2 * number);
+      end.hear(dataFrame(id_, 32 * KIB - 1, BYTES.subarray(0, 1)), dataFrame(id_, 0, BYTES.subarray(0, 32 * KIB - 2)));
+      expect(end.read(id_)).toHaveLength(32 * KIB - 2);
+    }
+    const { streams, slack } = end.streams.inspect();
+    expect(streams.reduce((sum, stream) => sum + stream.memory, 0)).toBeLessThanOrEqual(2 * (2 * COUNT + slack));
+    // The bytes beyond the hole are still there.
+    end.hear(dataFrame(0, 32 * KIB - 2, BYTES.subarray(0, 1)));
+    expect(end.read(0)).toEqual(Uint8Array.of(BYTES[0]!, BYTES[0]!));
   });
 });
 

@@ -24,7 +24,7 @@ function kindsOf(frames: readonly Frame[]): string[] {
   return frames.map((frame) => frame.kind);
 }
 
-/** Two ends that know of one stream, opened by the first. */
+/** Two ends that know of one stream, opened by the first and taken by the other. */
 function connected(priority: Priority = 1): { a: End; b: End; id: number } {
   const a = new End();
   const b = new End({ opensEven: false });
@@ -32,6 +32,8 @@ function connected(priority: Priority = 1): { a: End; b: End; id: number } {
   deliver(a, b);
   b.events();
   b.streams.accept(id);
+  deliver(b, a);
+  expect(a.kinds()).toEqual(['accepted']);
   return { a, b, id };
 }
 
