@@ -1,6 +1,6 @@
 import type { Instant } from '../base/time.ts';
 import { NEVER } from '../base/time.ts';
-import type { EndpointOptions } from '../transport/endpoint.ts';
+import type { EndpointOptions, PeerStreamEvent } from '../transport/endpoint.ts';
 import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
@@ -13,9 +13,10 @@ import { UdpSocket } from './udp-socket.ts';
 /**
  * A node's endpoint in the real world: a socket, a clock and one timer around it.
  *
- * Reads go into the endpoint as they come, and what they brought is handed on at once. Sending waits for the end of the burst, so
- * that one acknowledgement answers many packets: a turn of the event loop reads at most 32 datagrams (libuv), then sends at most
- * `DATAGRAMS_PER_TURN`, then lets the rest of the process have its turn.
+ * Reads go into the endpoint as they come. Everything else waits for the end of the burst, so that one acknowledgement answers
+ * many packets, one piece of a stream holds what many brought, and both leave with what the program says to them: a turn of the
+ * event loop reads at most 32 datagrams (libuv), then tells its listener, then sends at most `DATAGRAMS_PER_TURN`, then lets the
+ * rest of the process have its turn.
  *
  * Whatever the owner asks of the endpoint goes through `use`, which sees to it that it is sent.
  */
@@ -30,7 +31,7 @@ export class EndpointDriver {
   /** In whole milliseconds, as the timer counts. */
   #timerAt: number = NEVER;
   #asksWaiting = 0;
-  #isDelivering = false;
+  #isTelling = false;
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
@@ -76,6 +77,7 @@ export class EndpointDriver {
   /** Asks something of the endpoint. What it has to send, and a changed timeout, are seen to in this turn or the next. */
   use<T>(work: (endpoint: Endpoint, now: Instant) => T): T {
     const result = work(this.#endpoint, systemNow());
+    this.#tellTunnels();
     if (this.#isClosed) return result;
     // A tunnel keeps a bounded number of datagrams: an owner who sends many at once must not outrun the turn that takes them.
     if (++this.#asksWaiting >= ASKS_PER_TURN) this.#transmit();
@@ -92,8 +94,8 @@ export class EndpointDriver {
   #handleDatagram(route: UdpRoute, bytes: Uint8Array): void {
     if (this.#isClosed) return;
     this.#endpoint.handleDatagram(route, bytes, systemNow());
+    this.#tellTunnels();
     this.#schedule();
-    this.#deliver();
   }
 
   #schedule(): void {
@@ -105,14 +107,25 @@ export class EndpointDriver {
     this.#immediate = undefined;
     const now = systemNow();
     if (this.#endpoint.nextTimeout() <= now) this.#endpoint.handleTimeout(now);
-    if (this.#transmit() === 'more') this.#schedule();
-    this.#armTimer();
-    this.#deliver();
+    try {
+      this.#deliver();
+    } finally {
+      // Whatever a listener throws: the tunnels of others go on.
+      if (this.#transmit() === 'more') this.#schedule();
+      this.#armTimer();
+    }
   };
 
-  /** Sends until nothing waits, the kernel takes no more, or others should have their turn. */
-  #transmit(): 'idle' | 'busy' | 'more' {
+  #transmit(): SendState {
     this.#asksWaiting = 0;
+    const state = this.#send();
+    // A key that may seal no more ends its tunnel while sending.
+    this.#tellTunnels();
+    return state;
+  }
+
+  /** Sends until nothing waits, the kernel takes no more, or others should have their turn. */
+  #send(): SendState {
     const now = systemNow();
     for (let datagrams = 0; datagrams < DATAGRAMS_PER_TURN; ) {
       // When the socket is writable again, a turn is scheduled.
@@ -124,20 +137,32 @@ export class EndpointDriver {
     return 'more';
   }
 
-  /** One at a time: what a callback asks for is delivered after it has returned. */
-  #deliver(): void {
-    if (this.#isDelivering) return;
-    this.#isDelivering = true;
+  /**
+   * At once, because the streams of two tunnels with one peer carry the same numbers: whoever keeps them must know that a tunnel
+   * has taken another's place before anything is asked of a stream. One at a time: what is asked for meanwhile is told after it.
+   */
+  #tellTunnels(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
     try {
       for (let next = this.#endpoint.pollEvent(); next !== undefined; next = this.#endpoint.pollEvent()) {
         this.#listener.event(next);
       }
-      for (let next = this.#endpoint.pollDatagram(); next !== undefined; next = this.#endpoint.pollDatagram()) {
-        this.#listener.datagram(next);
-      }
     } finally {
-      this.#isDelivering = false;
+      this.#isTelling = false;
     }
+  }
+
+  #deliver(): void {
+    const endpoint = this.#endpoint;
+    this.#tellTunnels();
+    for (let next = endpoint.pollStreamEvent(); next !== undefined; next = endpoint.pollStreamEvent()) {
+      this.#listener.stream?.(next);
+    }
+    for (let next = endpoint.pollDatagram(); next !== undefined; next = endpoint.pollDatagram()) {
+      this.#listener.datagram(next);
+    }
+    this.#listener.told?.();
   }
 
   /** Rounded up to the timer's milliseconds, so that nothing wakes before something is due. */
@@ -175,10 +200,15 @@ export class EndpointDriver {
   }
 }
 
-/** Called from the event loop with nothing of the driver on the stack but the call itself: anything may be asked of it. */
+/** All but `event` are called from the event loop with nothing of the driver on the stack: anything may be asked of it. */
 export interface EndpointListener {
+  /** Told as it happens, even while something is asked of the endpoint: this one calls no program back. */
   event(event: TunnelEvent): void;
+  /** Left out by a node without streams. */
+  stream?(event: PeerStreamEvent): void;
   datagram(datagram: ReceivedDatagram): void;
+  /** That was all of this turn; what is asked for now still leaves in it. */
+  told?(): void;
 }
 
 export interface EndpointDriverOptions
@@ -188,6 +218,8 @@ export interface EndpointDriverOptions
   readonly rng?: EndpointOptions['rng'];
   readonly listener: EndpointListener;
 }
+
+type SendState = 'idle' | 'busy' | 'more';
 
 /** As much as `pollTransmit` may write. */
 const TRANSMIT_BUFFER_BYTES = 65_536;

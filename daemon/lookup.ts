@@ -1,0 +1,57 @@
+import { lookup as systemLookup } from 'node:dns/promises';
+import { PATHS_MAX } from '../transport/constants.ts';
+import { type IpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
+import type { PeerEndpoint } from './peer-endpoint.ts';
+import { parseIpAddress } from './udp-route.ts';
+
+/** The addresses of a host name, as text. Rejects with an error that has a `code` where there are none. */
+export type Lookup = (host: string) => Promise<readonly string[]>;
+
+/** As the system does it: its own files and order of families. */
+export const lookupBySystem: Lookup = async (host) => {
+  const found = await systemLookup(host, { all: true, verbatim: true });
+  return found.map(({ address }) => address);
+};
+
+export interface LookupResult {
+  /** As many as a tunnel asks at once. */
+  readonly remotes: readonly IpEndpoint[];
+  /** One for each name that led nowhere: `alice.example (ENOTFOUND)`. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Where a peer's endpoints lead, all names looked up at once. Every endpoint has its first address in the list before any has its
+ * second: a name with many addresses does not push the others out.
+ */
+export async function lookUp(lookup: Lookup, endpoints: readonly PeerEndpoint[]): Promise<LookupResult> {
+  const failures: string[] = [];
+  const found = await Promise.all(
+    endpoints.map(async ({ host, port, address }): Promise<readonly IpEndpoint[]> => {
+      if (address !== undefined) return [address];
+      try {
+        const texts = await lookup(host);
+        return texts.flatMap((text) => toEndpoint(text, port) ?? []);
+      } catch (error) {
+        failures.push(`${host} (${codeOf(error)})`);
+        return [];
+      }
+    }),
+  );
+  const remotes: IpEndpoint[] = [];
+  const longest = Math.max(0, ...found.map(({ length }) => length));
+  for (let rank = 0; rank < longest; rank++) {
+    for (const addresses of found) if (rank < addresses.length) remotes.push(addresses[rank]!);
+  }
+  return { remotes: remotes.slice(0, PATHS_MAX), failures };
+}
+
+function toEndpoint(text: string, port: number): IpEndpoint | undefined {
+  const bytes = parseIpAddress(text);
+  return bytes && ipEndpoint(bytes, port);
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'failed';
+}

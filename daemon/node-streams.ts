@@ -1,0 +1,195 @@
+import { WarrenError } from '../base/errors.ts';
+import { MILLISECOND } from '../base/time.ts';
+import type {
+  Binding,
+  DialTarget,
+  IncomingStream,
+  ListenOptions,
+  PeerName,
+  StreamEnd,
+  StreamListener,
+} from '../ipc/host.ts';
+import type { ControllerName } from '../transport/congestion/controller.ts';
+import type { PeerStreamEvent } from '../transport/endpoint.ts';
+import { BACKLOG_DEFAULT, BACKLOG_NODE_MAX } from '../transport/listeners.ts';
+import type { TunnelChoices } from '../transport/tunnel-node.ts';
+import { PRIORITY_NORMAL, type Priority } from '../wire/frames.ts';
+import { PortListener } from './listening.ts';
+import type { Peer } from './peer-book.ts';
+import { type LinkContext, PeerLink } from './peer-link.ts';
+import { noFreePort, type PortTable, requireLocalPort, requirePort } from './ports.ts';
+import { SelfStreams } from './self-streams.ts';
+import { dialTimeout, localLimit, shutdown } from './stream-errors.ts';
+import { TunnelStream } from './tunnel-stream.ts';
+import { DIALS_WAITING_MAX } from './tunnel-streams.ts';
+
+/** Where the dial names no span of its own: longer than a silent peer is waited for, so that its silence is what is reported. */
+const DIAL_TIMEOUT_MS = 60_000;
+/** The longest that Node's timers count. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+/**
+ * The streams of a node: dials go out by the peer's link, what the endpoint tells comes in by the peer's key and the stream's id,
+ * two look-ups for each piece of news and nothing at all for a stream that is idle.
+ */
+export class NodeStreams {
+  readonly #context: LinkContext;
+  readonly #ports: PortTable<PortListener>;
+  readonly #self: SelfStreams;
+  /** By key; one for each peer of the book that was ever asked for or heard of. */
+  readonly #links: Map<string, PeerLink> = new Map();
+
+  constructor(self: PeerName, context: LinkContext) {
+    this.#context = context;
+    this.#ports = context.ports;
+    this.#self = new SelfStreams(self, context.notices, context.ports);
+  }
+
+  get listening(): readonly number[] {
+    return this.#ports.bound;
+  }
+
+  get count(): number {
+    let count = this.#self.count;
+    for (const link of this.#links.values()) count += link.streams.count;
+    return count;
+  }
+
+  link(key: string): PeerLink | undefined {
+    return this.#links.get(key);
+  }
+
+  linkTo(peer: Peer): PeerLink {
+    let link = this.#links.get(peer.key);
+    if (link === undefined) {
+      link = new PeerLink(peer, this.#context);
+      this.#links.set(peer.key, link);
+    }
+    return link;
+  }
+
+  /** The tunnel has been closed, and with it everything of the peer's. */
+  drop(key: string): void {
+    this.#links.get(key)?.drop();
+    this.#links.delete(key);
+  }
+
+  /** `peer` is `undefined` for this node itself. */
+  dial(peer: Peer | undefined, target: DialTarget, listener: StreamListener): StreamEnd {
+    const { port, priority = PRIORITY_NORMAL, timeout = DIAL_TIMEOUT_MS } = target;
+    requirePort(port);
+    requireSpan(timeout, 'timeout');
+    const choices = choicesOf(target);
+    const end =
+      peer === undefined
+        ? this.#self.dial(port, priority, listener)
+        : this.#dialPeer(peer, port, priority, choices, listener);
+    end.limitDial(timeout, () => dialTimeout(end.peer, port, timeout));
+    return end;
+  }
+
+  listen(options: ListenOptions, incoming: (stream: IncomingStream) => void): Binding {
+    const { driver } = this.#context;
+    const backlog = requireBacklog(options.backlog ?? BACKLOG_DEFAULT);
+    const listener = new PortListener(backlog, incoming);
+    const port = this.#ports.bind(requireLocalPort(options.port), listener);
+    driver.use((endpoint) => endpoint.listen(port, backlog));
+    return { port, close: () => this.#unlisten(port, listener) };
+  }
+
+  handle(event: PeerStreamEvent): void {
+    const link = this.#links.get(event.peer);
+    link?.streams.handle(event, link.name);
+  }
+
+  // The end of the node.
+
+  /** Nothing new comes in, and every stream is finished where it is written to. */
+  finishAll(): void {
+    for (const port of this.#ports.bound) this.#unlisten(port, this.#ports.get(port)!);
+    for (const link of this.#links.values()) {
+      link.streams.failWaiting(shutdown());
+      for (const stream of link.streams.all) stream.finish();
+    }
+    for (const stream of this.#self.all) stream.finish();
+  }
+
+  /** Whether everything that was written has arrived, as far as there is somebody for it to arrive at. */
+  get isDelivered(): boolean {
+    for (const { isUp, streams } of this.#links.values()) {
+      if (isUp && !streams.all.every((stream) => stream.isDelivered)) return false;
+    }
+    return true;
+  }
+
+  /** After the endpoint, whose end has ended the others. */
+  endSelf(): void {
+    for (const stream of this.#self.all) stream.fail(shutdown());
+  }
+
+  #dialPeer(
+    peer: Peer,
+    port: number,
+    priority: Priority,
+    choices: TunnelChoices,
+    listener: StreamListener,
+  ): TunnelStream {
+    const link = this.linkTo(peer);
+    const localPort = this.#ports.lend();
+    const options = { peer: peer.name, localPort: localPort ?? 0, remotePort: port, priority, listener, taken: false };
+    const stream = new TunnelStream(link.streams, options, this.#context.notices);
+    if (localPort === undefined) {
+      stream.fail(noFreePort());
+    } else if (this.#context.dialsWaiting >= DIALS_WAITING_MAX) {
+      stream.fail(localLimit('dials that wait', DIALS_WAITING_MAX));
+    } else {
+      link.streams.wait(stream);
+      link.reach(choices);
+    }
+    return stream;
+  }
+
+  #unlisten(port: number, listener: PortListener): void {
+    if (this.#ports.get(port) !== listener) return;
+    // Those that wait are turned away before the port is another's.
+    listener.close();
+    this.#ports.unbind(port);
+    this.#context.driver.use((endpoint) => endpoint.unlisten(port));
+  }
+}
+
+const CONTROLLERS: readonly ControllerName[] = ['AIMD', 'CUBIC', 'BBR'];
+
+function choicesOf({ congestion, peerTimeout }: DialTarget): TunnelChoices {
+  const controller = CONTROLLERS.find((name) => name === congestion?.toUpperCase());
+  if (congestion !== undefined && controller === undefined) {
+    throw new WarrenError(
+      'ERR_WARREN_CONGESTION',
+      'there is no such congestion control',
+      `choose one of ${CONTROLLERS.join(', ').toLowerCase()}`,
+    );
+  }
+  if (peerTimeout !== undefined) requireSpan(peerTimeout, 'peer timeout');
+  return {
+    ...(controller === undefined ? {} : { congestion: controller }),
+    ...(peerTimeout === undefined ? {} : { peerTimeout: peerTimeout * MILLISECOND }),
+  };
+}
+
+function requireSpan(milliseconds: number, what: string): void {
+  if (Number.isSafeInteger(milliseconds) && milliseconds >= 1 && milliseconds <= TIMEOUT_MS_MAX) return;
+  throw new WarrenError(
+    'ERR_WARREN_TIMEOUT',
+    `that is no ${what}`,
+    `a ${what} is a whole number of milliseconds from 1 to ${TIMEOUT_MS_MAX}`,
+  );
+}
+
+function requireBacklog(backlog: number): number {
+  if (Number.isInteger(backlog) && backlog >= 1 && backlog <= BACKLOG_NODE_MAX) return backlog;
+  throw new WarrenError(
+    'ERR_WARREN_BACKLOG',
+    'that is no backlog',
+    `a backlog is a whole number from 1 to ${BACKLOG_NODE_MAX}`,
+  );
+}

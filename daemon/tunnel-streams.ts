@@ -1,0 +1,189 @@
+import type { WarrenError } from '../base/errors.ts';
+import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
+import type { PeerStreamEvent } from '../transport/endpoint.ts';
+import { CLOSE_CODES } from '../wire/close-codes.ts';
+import type { EndpointDriver } from './endpoint-driver.ts';
+import { type PortListener, WaitingStream, type WaitingStreamOptions } from './listening.ts';
+import type { Notices } from './notices.ts';
+import type { PortTable } from './ports.ts';
+import { type StreamTable, TunnelStream } from './tunnel-stream.ts';
+
+/** Dials of a node that may wait for a place in a tunnel; with `EARLY_BYTES_MAX` they hold 64 MiB at the most. */
+export const DIALS_WAITING_MAX = 1_024;
+
+/** What the streams to all peers share. */
+export interface StreamsContext {
+  readonly driver: EndpointDriver;
+  readonly notices: Notices;
+  readonly ports: PortTable<PortListener>;
+  /** Dials that wait for a place, of all peers. */
+  dialsWaiting: number;
+}
+
+/**
+ * All streams of one peer. Those with a place in its tunnel are bounded by what the tunnel admits, those that wait to be taken by
+ * the backlogs of their ports, dials that wait for a place by `DIALS_WAITING_MAX`. An idle stream is an entry in a map.
+ */
+export class TunnelStreams implements StreamTable {
+  readonly key: string;
+  readonly #context: StreamsContext;
+  /** By their id in the tunnel. */
+  readonly #placed: Map<number, TunnelStream> = new Map();
+  /** In the order they were dialled. */
+  readonly #waiting: Set<TunnelStream> = new Set();
+  /** Opened by the peer, and not yet taken. */
+  readonly #incoming: Map<number, IncomingTunnelStream> = new Map();
+
+  constructor(key: string, context: StreamsContext) {
+    this.key = key;
+    this.#context = context;
+  }
+
+  get driver(): EndpointDriver {
+    return this.#context.driver;
+  }
+
+  get count(): number {
+    return this.#placed.size + this.#waiting.size + this.#incoming.size;
+  }
+
+  get all(): readonly TunnelStream[] {
+    return [...this.#placed.values(), ...this.#waiting];
+  }
+
+  get hasWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  wait(stream: TunnelStream): void {
+    this.#waiting.add(stream);
+    this.#context.dialsWaiting += 1;
+  }
+
+  /** The tunnel can be used: as many of those that wait as it has places for go in. */
+  placeWaiting(): void {
+    for (const stream of this.#waiting) {
+      const ports = { source: stream.localPort, destination: stream.remotePort };
+      const id = this.driver.use((endpoint, now) => endpoint.openStream(this.key, ports, stream.priority, now));
+      // `streams-available`, or the end of the tunnel, follows.
+      if (typeof id !== 'number') return;
+      // Asking may have shown that the tunnel has just ended, and these with it.
+      if (!this.#waiting.has(stream)) return;
+      this.#stopWaiting(stream);
+      this.#placed.set(id, stream);
+      stream.place(id);
+    }
+  }
+
+  failWaiting(error: WarrenError): void {
+    for (const stream of this.#waiting) stream.fail(error);
+  }
+
+  handle(event: PeerStreamEvent, peer: PeerName): void {
+    switch (event.kind) {
+      case 'streams-available':
+        this.placeWaiting();
+        return;
+      case 'opened':
+        this.#opened(event, peer);
+        return;
+      default:
+        this.#placed.get(event.stream)?.handle(event);
+    }
+  }
+
+  /** The tunnel has ended. Where its peer restarted, dials that nobody can have heard of wait for the new tunnel. */
+  end(error: WarrenError, peerRestarted: boolean): void {
+    for (const incoming of this.#incoming.values()) incoming.leave();
+    this.#incoming.clear();
+    // Those that waited for a place in this tunnel; where the peer restarted they have one in the next.
+    const waiting = [...this.#waiting];
+    const placed = [...this.#placed.values()];
+    this.#placed.clear();
+    for (const stream of placed) {
+      if (peerRestarted && stream.isUntouched) {
+        stream.unplace();
+        this.wait(stream);
+      } else {
+        stream.lose(error);
+      }
+    }
+    if (!peerRestarted) for (const stream of waiting) stream.lose(error);
+  }
+
+  remove(stream: TunnelStream): void {
+    this.#stopWaiting(stream);
+    if (this.#placed.get(stream.id) === stream) this.#placed.delete(stream.id);
+    if (!stream.wasTaken) this.#context.ports.giveBack(stream.localPort);
+  }
+
+  giveUp(id: number): void {
+    if (id < 0) return;
+    this.driver.use((endpoint, now) => {
+      endpoint.resetStream(this.key, id, CLOSE_CODES.CANCELLED, now);
+      endpoint.stopStream(this.key, id, CLOSE_CODES.CANCELLED, now);
+    });
+  }
+
+  /** A program takes a stream that the peer opened. */
+  take(incoming: IncomingTunnelStream, listener: StreamListener): StreamEnd {
+    const { id, localPort } = incoming;
+    this.#incoming.delete(id);
+    const stream = new TunnelStream(this, { ...optionsOf(incoming), listener, taken: true }, this.#context.notices);
+    this.#placed.set(id, stream);
+    stream.place(id);
+    this.driver.use((endpoint, now) => endpoint.acceptStream(this.key, id, localPort, now));
+    return stream;
+  }
+
+  turnAway(incoming: IncomingTunnelStream): void {
+    const { id, localPort } = incoming;
+    this.#incoming.delete(id);
+    this.driver.use((endpoint, now) => endpoint.refuseStream(this.key, id, localPort, now));
+  }
+
+  #stopWaiting(stream: TunnelStream): void {
+    if (this.#waiting.delete(stream)) this.#context.dialsWaiting -= 1;
+  }
+
+  #opened(event: PeerStreamEvent & { readonly kind: 'opened' }, peer: PeerName): void {
+    const { stream: id, sourcePort, destinationPort, priority } = event;
+    const listener = this.#context.ports.get(destinationPort);
+    if (listener === undefined) {
+      // It stopped listening while this was under way.
+      this.driver.use((endpoint, now) => endpoint.refuseStream(this.key, id, destinationPort, now));
+      return;
+    }
+    const options = { id, peer, localPort: destinationPort, remotePort: sourcePort, priority };
+    this.#incoming.set(id, new IncomingTunnelStream(this, options, listener, this.#context.notices));
+  }
+}
+
+/** A stream that a peer has opened, and that waits to be taken. */
+class IncomingTunnelStream extends WaitingStream {
+  readonly id: number;
+  readonly #streams: TunnelStreams;
+
+  constructor(
+    streams: TunnelStreams,
+    options: WaitingStreamOptions & { readonly id: number },
+    listener: PortListener,
+    notices: Notices,
+  ) {
+    super(options, listener, notices);
+    this.id = options.id;
+    this.#streams = streams;
+  }
+
+  protected take(listener: StreamListener): StreamEnd {
+    return this.#streams.take(this, listener);
+  }
+
+  protected turnAway(): void {
+    this.#streams.turnAway(this);
+  }
+}
+
+function optionsOf({ peer, localPort, remotePort, priority }: WaitingStream): WaitingStreamOptions {
+  return { peer, localPort, remotePort, priority };
+}
