@@ -71,6 +71,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Whether the median is what the project has set itself; true where it has set nothing. */
+export function reachesGoal({ rounds, atMost, atLeast }: Measurement): boolean {
+  const value = median(rounds);
+  return (atMost === undefined || value <= atMost) && (atLeast === undefined || value >= atLeast);
+}
+
 export function reportOf(bench: string, measurements: readonly Measurement[]): BenchReport {
   const results = measurements.map(({ case: name, metric, unit, rounds, vs = {} }) => ({
     case: name,
@@ -103,9 +109,9 @@ export function formatForPeople(bench: string, measurements: readonly Measuremen
 }
 
 function goalOf(one: Measurement): string {
-  const value = median(one.rounds);
-  if (one.atMost !== undefined) return `${value <= one.atMost ? 'within' : 'OVER'} ${shown(one.atMost)}`;
-  if (one.atLeast !== undefined) return `${value >= one.atLeast ? 'reaches' : 'BELOW'} ${shown(one.atLeast)}`;
+  const isReached = reachesGoal(one);
+  if (one.atMost !== undefined) return `${isReached ? 'within' : 'OVER'} ${shown(one.atMost)}`;
+  if (one.atLeast !== undefined) return `${isReached ? 'reaches' : 'BELOW'} ${shown(one.atLeast)}`;
   return '';
 }
 

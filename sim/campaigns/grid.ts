@@ -9,101 +9,76 @@ import type { LinkConfig } from '../link-config.ts';
 import { type SimPeer, World } from '../world.ts';
 
 /**
- * What streams make of links, as tables: goodput on typical links, the loss grid that smoltcp publishes, and fairness. Virtual
- * time only, so the figures are exact and the same everywhere; a change in them shows in review.
+ * What streams make of links: one flow through a bottleneck, one behind a small window, and several that share. Which links, and
+ * what is demanded of them, is in `tables/cells.ts`. Virtual time only, so the figures are exact and the same everywhere.
  */
-export interface GridRow {
-  readonly text: string;
+export interface Bottleneck {
+  /** Bits a second. */
   readonly bandwidth: number;
   readonly roundTrip: number;
-  /** Of the bottleneck, in packets of the path MTU. */
+  /** In packets of the path MTU. */
   readonly queue: number;
+  /** Of the datagrams, in each direction. */
   readonly loss: number;
-  readonly bytes: number;
-  readonly least: Readonly<Partial<Record<ControllerName, number>>>;
 }
 
-export const CONTROLLERS: readonly ControllerName[] = ['AIMD', 'CUBIC', 'BBR'];
-const MBIT = 1_000_000;
 /** What the internet carries over IPv6 and Ethernet. */
-const MTU = 1_452;
+export const MTU = 1_452;
+export const MBIT = 1_000_000;
 /** Header, tag, and a STREAM_DATA frame with a four-byte offset. */
 const PACKET_OVERHEAD = 32 + 1 + 1 + 4 + 2;
 
-export const GRID: readonly GridRow[] = [
-  row('100 Mbit/s, 30 ms, 1 BDP queue, no loss, 64 MB', [100, 30, 1, 0, 64], { AIMD: 0.93, CUBIC: 0.95, BBR: 0.95 }),
-  row('100 Mbit/s, 100 ms, 0.1 % random loss, 64 MB', [100, 100, 1, 0.001, 64], { BBR: 0.9 }),
-  row('100 Mbit/s, 100 ms, 1 % random loss, 64 MB', [100, 100, 1, 0.01, 64], { BBR: 0.85 }),
-  row('1 Gbit/s, 100 ms, 0.25 BDP queue, 512 MB', [1_000, 100, 0.25, 0, 512], { CUBIC: 0.85, BBR: 0.9 }),
-  {
-    ...row('10 Mbit/s, 30 ms, 25-packet queue, 10 MB', [10, 30, 1, 0, 10], { AIMD: 0.9, CUBIC: 0.9, BBR: 0.9 }),
-    queue: 25,
-  },
-];
-
-function row(text: string, link: readonly number[], least: GridRow['least']): GridRow {
-  const [mbits, roundTripMs, bdps, loss, megabytes] = link as [number, number, number, number, number];
-  const roundTrip = roundTripMs * MILLISECOND;
-  const bdpBytes = (mbits * MBIT * roundTrip) / 8 / SECOND;
-  return {
-    text,
-    bandwidth: mbits * MBIT,
-    roundTrip,
-    queue: Math.round((bdps * bdpBytes) / MTU),
-    loss,
-    bytes: megabytes * 1_000_000,
-    least,
-  };
-}
-
-export interface GoodputResult {
+/** One transfer from its first write on. */
+export interface TransferResult {
   /** Of the link, over the last three quarters of the bytes, headers counted as delivered. */
   readonly share: number;
+  /** Bytes a second of the whole transfer, headers not counted. */
+  readonly goodput: number;
+  /** Of the whole transfer. */
   readonly seconds: number;
 }
 
-export function runGoodput(
-  grid: GridRow,
+export function runTransfer(
+  link: Bottleneck,
+  bytes: number,
   congestion: ControllerName,
   seed: number,
   crypto: CryptoBackend,
-): GoodputResult {
-  const delay = grid.roundTrip / 2;
+): TransferResult {
   const world = gridWorld(seed, crypto, { congestion });
   const a = world.addPeer('a');
   const b = world.addPeer('b');
-  const common: Partial<LinkConfig> = { delay, loss: grid.loss, mtu: MTU };
-  world.network.setLink('a', 'b', { ...common, bandwidth: grid.bandwidth, queue: grid.queue });
+  const common: Partial<LinkConfig> = { delay: link.roundTrip / 2, loss: link.loss, mtu: MTU };
+  world.network.setLink('a', 'b', { ...common, bandwidth: link.bandwidth, queue: link.queue });
   world.network.setLink('b', 'a', common);
-  const [transfer] = startTransfers(world, [{ from: a, to: b }], grid.bytes);
+  const [transfer] = startTransfers(world, [{ from: a, to: b }], bytes);
   finish(world, [transfer!], 3_600 * SECOND);
-  const { arrivals, startedAt } = transfer!;
-  const last = arrivals[99]!;
-  const bits = 0.75 * grid.bytes * 8 * (MTU / (MTU - PACKET_OVERHEAD));
-  return {
-    share: bits / ((grid.bandwidth * (last - arrivals[24]!)) / SECOND),
-    seconds: (last - startedAt) / SECOND,
-  };
+  const { arrivals } = transfer!;
+  const bits = 0.75 * bytes * 8 * (MTU / (MTU - PACKET_OVERHEAD));
+  const share = bits / ((link.bandwidth * (arrivals[99]! - arrivals[24]!)) / SECOND);
+  return { share, ...wholeOf(transfer!) };
 }
 
-export const LOSSES: readonly number[] = [0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3];
-/** smoltcp's own figures for these losses, kB/s, without congestion control (RTT 100 ms, 32 KiB window, 10 MiB). */
-export const SMOLTCP: readonly number[] = [323, 315, 220, 167, 77, 37.8, 6.1, 1.16];
-const LOSS_GRID_BYTES: number = 10 * 2 ** 20;
-
-/** Goodput of the loss grid in kB/s. */
-export function runLossGrid(loss: number, congestion: ControllerName, seed: number, crypto: CryptoBackend): number {
+/** One transfer that may never have more than `window` bytes on their way, over a link with no bottleneck. */
+export function runWindowed(
+  link: Pick<Bottleneck, 'roundTrip' | 'loss'>,
+  window: number,
+  bytes: number,
+  congestion: ControllerName,
+  seed: number,
+  crypto: CryptoBackend,
+): Omit<TransferResult, 'share'> {
   const world = gridWorld(seed, crypto, {
     congestion,
     // At a third of the packets lost, silence proves nothing for a long time.
     peerTimeout: 600 * SECOND,
-    streams: { ...DEFAULT_STREAM_CONFIG, sendBufferMax: 32 * 1_024 },
+    streams: { ...DEFAULT_STREAM_CONFIG, sendBufferMax: window },
   });
   const a = world.addPeer('a');
   const b = world.addPeer('b');
-  world.network.setDefaultLink({ delay: 50 * MILLISECOND, loss, mtu: MTU });
-  const [transfer] = startTransfers(world, [{ from: a, to: b }], LOSS_GRID_BYTES);
-  // A window of 32 KiB is full again with each ACK; `writable` alone would wait until a quarter of it is free.
+  world.network.setDefaultLink({ delay: link.roundTrip / 2, loss: link.loss, mtu: MTU });
+  const [transfer] = startTransfers(world, [{ from: a, to: b }], bytes);
+  // So small a window is full again with each ACK; `writable` alone would wait until a quarter of it is free.
   const { network } = world;
   network.observe({
     datagram: ({ fate, toHost }) => {
@@ -111,15 +86,12 @@ export function runLossGrid(loss: number, congestion: ControllerName, seed: numb
     },
   });
   finish(world, [transfer!], 100_000 * SECOND);
-  return LOSS_GRID_BYTES / 1_000 / ((transfer!.arrivals[99]! - transfer!.startedAt) / SECOND);
+  return wholeOf(transfer!);
 }
 
-/** What the loss grid demands (reliability S2), as a share of smoltcp's figure; and a floor in kB/s. */
-export function lossGridLeast(loss: number, congestion: ControllerName): number | undefined {
-  const smoltcp = SMOLTCP[LOSSES.indexOf(loss)]!;
-  const share = congestion === 'BBR' ? 1 : congestion === 'AIMD' ? (loss <= 0.05 ? 0.7 : 1) : undefined;
-  if (share === undefined) return undefined;
-  return Math.max(share * smoltcp, loss >= 0.3 ? 5 : 0);
+function wholeOf({ bytes, arrivals, startedAt }: BulkTransfer): Omit<TransferResult, 'share'> {
+  const seconds = (arrivals[99]! - startedAt) / SECOND;
+  return { goodput: bytes / seconds, seconds };
 }
 
 export interface FairnessResult {
@@ -128,10 +100,13 @@ export interface FairnessResult {
   readonly shares: readonly number[];
 }
 
-const FAIR_SECONDS = 60;
+export const FAIR_SECONDS = 60;
 /** A prime, so that starts do not fall into step with the round trip. */
 const FAIR_START_STEP = 7_919;
-const FAIR_LINK = { bandwidth: 50 * MBIT, roundTrip: 40 * MILLISECOND };
+export const FAIR_LINK: Pick<Bottleneck, 'bandwidth' | 'roundTrip'> = {
+  bandwidth: 50 * MBIT,
+  roundTrip: 40 * MILLISECOND,
+};
 
 /**
  * Flows of these controllers through one bottleneck of one BDP, over the last three quarters of a minute. Whom a full queue drops
