@@ -1,6 +1,7 @@
 import type { CloseCode } from '../wire/close-codes.ts';
 import type { IdentityRecord } from '../wire/records.ts';
 import type { Route } from './route.ts';
+import type { UnreadStream } from './streams/streams.ts';
 
 /** Why a tunnel ended. */
 export type DownReason =
@@ -18,7 +19,13 @@ export type DownReason =
 /** What the machine tells its owner. `peer` is the hex of the peer's identity key. */
 export type TunnelEvent =
   | { readonly kind: 'tunnel-up'; readonly peer: string; readonly record: IdentityRecord; readonly route: Route }
-  | { readonly kind: 'tunnel-down'; readonly peer: string; readonly reason: DownReason }
+  | {
+      readonly kind: 'tunnel-down';
+      readonly peer: string;
+      readonly reason: DownReason;
+      /** What had arrived in order and was not read yet. */
+      readonly unread: readonly UnreadStream[];
+    }
   | { readonly kind: 'path-changed'; readonly peer: string; readonly route: Route }
   | { readonly kind: 'rekeyed'; readonly peer: string; readonly generation: number }
   /** The peer's identity record as its latest handshake brought it. */

@@ -15,15 +15,17 @@ export class Lane {
     this.follow(now);
   }
 
+  /** The size of packets now. */
   get mtu(): number {
-    return this.recovery.mtuSearch.mtu;
+    return this.recovery.sendMtu;
   }
 
   /** After anything that may have moved the window, the round trip or the packet size. */
   follow(now: Instant): void {
-    if (this.mtu !== this.#mtu) {
-      this.#mtu = this.mtu;
-      this.pacer.onMtuChange(this.#mtu);
+    const { mtu } = this.recovery.mtuSearch;
+    if (mtu !== this.#mtu) {
+      this.#mtu = mtu;
+      this.pacer.onMtuChange(mtu);
     }
     this.pacer.follow(this.recovery.controller, this.recovery.rtt.smoothed, now);
   }

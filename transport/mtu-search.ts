@@ -14,8 +14,10 @@ export const MTU_RAISE_INTERVAL: number = 600 * SECOND;
 
 /** After a black hole the path is left alone this long. */
 export const MTU_COOLDOWN: number = 60 * SECOND;
-/** Large packets lost in a row before a black hole is suspected. */
+/** Large packets lost in a row that show a black hole where a probe timeout passed meanwhile, */
 export const BLACK_HOLE_LOSSES = 4;
+/** and where none did, because something small was answered all the time. Chance alone takes so many at 20 % loss once in 10^11. */
+export const BLACK_HOLE_LOSSES_ANSWERED = 16;
 /**
  * Sizes that real paths end at, the likeliest first, in bytes of UDP payload: Ethernet over IPv6 and IPv4, jumbo frames, a tunnel
  * or PPPoE in the way, WireGuard in the way, the smallest that IPv6 allows.
@@ -37,10 +39,13 @@ const GRANULARITY_SHIFT = 6;
  * A black hole is a path that has come to carry less than it did, and says nothing: large packets vanish, small ones pass. It is
  * taken for one when several packets above the base and of no other size in between were lost in a row, in two flights at least
  * (the second sent after the first was known to be lost), while a probe timeout passed and something small was acknowledged.
- * Congestion loses packets of every size, and hardly two whole flights.
+ * Congestion loses packets of every size, and hardly two whole flights. What is sent while a probe timeout is unanswered has the
+ * size of the base (`RecoveryPath.sendMtu`): it is the something small, and the next flight of large ones follows its answer.
+ * Where small packets go to and fro all the time no probe timeout comes; there more losses tell the same.
  *
- * It sends nothing and reads no clock. What became of packets is told to it, probes and others, in any order and as often as
- * anybody likes.
+ * It sends nothing, reads no clock and wants no timer: a probe is only worth sending where there is traffic, so the next one is
+ * offered to whoever sends anyway, if only a keepalive. What became of packets is told to it, probes and others, in any order and
+ * as often as anybody likes.
  */
 export class MtuSearch {
   readonly #maximum: number;
@@ -51,11 +56,13 @@ export class MtuSearch {
   #size = 0;
   #lostProbes = 0;
   #isUnderWay = false;
+  /** The first occasion to send from here on begins a search. */
   #resumeAt: Instant = NEVER;
 
   // Evidence of a black hole.
   #lostInRow = 0;
   #smallestLost = 0;
+  /** Packets sent from here on are another flight: the first one was known to be lost. */
   #lostAt: Instant = NEVER;
   #sawSecondFlight = false;
   #sawProbeTimeout = false;
@@ -73,15 +80,6 @@ export class MtuSearch {
   /** The largest packet to send by this path. */
   get mtu(): number {
     return this.#mtu;
-  }
-
-  get isSettled(): boolean {
-    return this.#state === 'settled';
-  }
-
-  /** When a search begins by itself. */
-  nextTimeout(): Instant {
-    return this.#resumeAt;
   }
 
   /** The size of a probe to send now, if one is wanted. Once it is sent, `onProbeSent`. */
@@ -148,9 +146,8 @@ export class MtuSearch {
   }
 
   #judge(now: Instant): void {
-    const isBlackHole =
-      this.#lostInRow >= BLACK_HOLE_LOSSES && this.#sawSecondFlight && this.#sawProbeTimeout && this.#sawSmallPass;
-    if (!isBlackHole) return;
+    if (!this.#sawSecondFlight || !this.#sawSmallPass) return;
+    if (this.#lostInRow < (this.#sawProbeTimeout ? BLACK_HOLE_LOSSES : BLACK_HOLE_LOSSES_ANSWERED)) return;
     // RFC 8899 §5.2: back to the base at once.
     this.#mtu = BASE_MTU;
     this.#state = 'cooling';

@@ -12,6 +12,7 @@ import type { DirectedFrame, Outbox } from './outbox.ts';
 import { CONTENT_ACK } from './packet-contents.ts';
 import type { Path } from './path.ts';
 import type { AckPolicy } from './recovery/ack-policy.ts';
+import type { NumberSkipper } from './recovery/number-skipper.ts';
 import type { Recovery } from './recovery/recovery.ts';
 import type { Session } from './session.ts';
 import type { SessionSet } from './session-set.ts';
@@ -215,7 +216,12 @@ export class PacketWriter {
     const { lane } = path;
     assert(lane !== undefined, 'a path that is sent by has a lane');
     this.#parts.recovery.onSent(lane.recovery, this.#nextPacketNumber - 1, length, asksForAck, now);
-    if (asksForAck) lane.pacer.onSent(length, now);
+    if (!asksForAck) return;
+    lane.pacer.onSent(length, now);
+    // RFC 9000 §21.4: now and then a number is passed over.
+    const { recovery, skipper } = this.#parts;
+    if (!skipper.skips(this.#nextPacketNumber, lane.recovery.packetsInFlight)) return;
+    recovery.onSkipped(this.#nextPacketNumber++, now);
   }
 }
 
@@ -225,6 +231,7 @@ export interface PacketWriterParts {
   readonly streams: Streams;
   readonly acks: AckPolicy;
   readonly recovery: Recovery;
+  readonly skipper: NumberSkipper;
   readonly sealedPacketsMax: number;
 }
 

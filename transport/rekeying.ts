@@ -111,6 +111,8 @@ export class Rekeying {
   complete(message: InnerResponse, state: RekeyState, now: Instant): RekeyOutcome {
     const attempt = this.#attempt;
     if (attempt === undefined || attempt.localId !== message.receiverSession) return refuse('unexpected');
+    // An answer costs us two Diffie-Hellman, right or wrong, and the peer may send any number of them.
+    if (!this.#bucket.take(now)) return refuse('rate-limited');
     const established = attempt.handshake.complete(message, state.known);
     if (established.kind === 'refused') return refuse(established.reason);
     if (!equal(established.incarnation, state.remoteIncarnation)) return refuse('unexpected');

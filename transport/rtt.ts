@@ -55,6 +55,14 @@ export class RttEstimator {
     this.#smoothed = Math.floor((7 * this.#smoothed + adjusted) / 8);
   }
 
+  /**
+   * §5.2: once persistent congestion is established the minimum is the newest sample. What was measured before it may belong to
+   * another way through the network, and would go on calling the round trip of this one a queue.
+   */
+  restartMinimum(): void {
+    this.#minimum = this.#latest;
+  }
+
   /** The probe timeout without backoff, §6.2.1. */
   get probeTimeout(): number {
     return this.#smoothed + Math.max(4 * this.#variation, TIMER_GRANULARITY) + MAX_ACK_DELAY;

@@ -7,6 +7,7 @@ import { CONTENT_ACK } from './packet-contents.ts';
 import { PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { AckPolicy } from './recovery/ack-policy.ts';
+import { NumberSkipper } from './recovery/number-skipper.ts';
 import { Recovery } from './recovery/recovery.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import { Streams } from './streams/streams.ts';
@@ -76,7 +77,8 @@ export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant):
   );
   const { sessions } = keys;
   const { sealedPacketsMax } = config;
-  const writer = new PacketWriter({ sessions, outbox, streams, acks, recovery, sealedPacketsMax });
+  const skipper = new NumberSkipper(node.rng);
+  const writer = new PacketWriter({ sessions, outbox, streams, acks, recovery, skipper, sealedPacketsMax });
   const reader = new PacketReader({
     ...{ keys, paths, liveness, streams, acks, recovery, outbox, writer },
     deliver: ({ sourcePort, destinationPort, data }) =>

@@ -189,7 +189,8 @@ export class Tunnel {
     this.#state = 'closing';
     this.#closing = new Closing(code, reason, after(now, CLOSING_PTO * paths.retryInterval(0)));
     this.#askNoMore();
-    this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason: { kind: 'closed', code } });
+    const unread = this.streams.end();
+    this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason: { kind: 'closed', code }, unread });
   }
 
   /** One CLOSE for a peer that is to be forgotten at once; `undefined` where it cannot be told. */
@@ -208,8 +209,8 @@ export class Tunnel {
     this.#state = 'closed';
     this.#askNoMore();
     this.#parts.keys.sessions.clear();
-    this.streams.end();
-    if (reason !== undefined && !wasClosing) this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason });
+    const unread = this.streams.end();
+    if (reason !== undefined && !wasClosing) this.#node.emit({ kind: 'tunnel-down', peer: this.key, reason, unread });
   }
 
   #askNoMore(): void {
@@ -347,6 +348,10 @@ export class Tunnel {
   handleTimeout(now: Instant): void {
     const { keys, paths, liveness, outreach, recovery, writer } = this.#parts;
     keys.sessions.expire(paths.probeTimeout, liveness.heardAt, now);
+    if (this.#closing !== undefined) {
+      if (this.#closing.endsAt <= now) this.end(undefined);
+      return;
+    }
     outreach.handleTimeout(this.allRoutes, randomBelow(this.#node.rng, 1_000) / 1_000, now);
     if (this.#state === 'open' && liveness.keepaliveDue <= now) this.#keepalive(now);
     if (this.#peerDeadline <= now) {
@@ -356,7 +361,6 @@ export class Tunnel {
     writer.handleTimeout(now);
     if (recovery.nextTimeout() <= now) this.#recover(now);
     keys.handleTimeout(now);
-    if (this.#closing !== undefined && this.#closing.endsAt <= now) this.end(undefined);
   }
 
   /** Without an authenticated answer until then, while one is due, the tunnel ends. */

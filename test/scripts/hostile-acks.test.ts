@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ack, close, fin, maxData, maxStreamData, maxStreams, padding, ping, streamData } from './frames.ts';
+import { ack, close, datagram, fin, maxData, maxStreamData, maxStreams, padding, ping, streamData } from './frames.ts';
 import { at, MTU, Script, until } from './script.ts';
 
 /** RFC 9000 §13.1, §21.4: a peer that acknowledges what it likes. */
@@ -40,6 +40,36 @@ describe('an ACK of a packet that was never sent', () => {
     t.recv(at(0), [ack([[9, 9]]), streamData({ stream: 1, length: 10 })]);
     t.expectNoEvent('readable');
     t.expectSend(at(0), [close(2)]);
+  });
+});
+
+describe('an ACK of a number that was passed over', () => {
+  /** Packet after packet, each acknowledged, until a number is left out; gives that number. */
+  function untilSkipped(t: Script): number {
+    for (let time = 0, last = 1; ; time++) {
+      t.app(time, (app) => app.datagram(10));
+      const { number } = t.expectSend(time, [datagram()]);
+      t.ack(time, [number]);
+      if (number > last + 1) return last + 1;
+      last = number;
+    }
+  }
+
+  it('comes from no honest peer: the first is passed over after some hundred packets, and all goes on', () => {
+    const t = Script.accepted();
+    const skipped = untilSkipped(t);
+    t.expect('number', skipped > 512 && skipped <= 1_024, true);
+    t.ackAll(at(2_000));
+    t.expect('state', t.state, 'open');
+  });
+
+  it('closes the tunnel with PROTOCOL_VIOLATION, however long ago that was', () => {
+    const t = Script.accepted();
+    const skipped = untilSkipped(t);
+    t.take(at(15_000));
+    t.recv(at(15_000), [ack([[skipped, skipped]])]);
+    t.expectSend(at(15_000), [close(2)]);
+    t.expectClosed('PROTOCOL_VIOLATION');
   });
 });
 

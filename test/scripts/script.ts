@@ -147,7 +147,7 @@ export class Script {
     this.take(at);
     const ranges: Range[] = [];
     for (let number = 0; number <= this.lastNumber; number++) {
-      if (this.#dropped.has(number)) continue;
+      if (this.#dropped.has(number) || (number > 0 && !this.#sent.has(number))) continue;
       const last = ranges.at(-1);
       if (last?.[1] === number - 1) ranges[ranges.length - 1] = [last[0], number];
       else ranges.push([number, number]);

@@ -11,6 +11,7 @@ import { Secret } from '../../crypto/secret.ts';
 import { type SimAddress, simAddress } from '../../sim/address.ts';
 import type { SeededRng } from '../../sim/rng.ts';
 import type { SimPeer, World } from '../../sim/world.ts';
+import { ACK_RANGES_SENT_MAX } from '../../transport/constants.ts';
 import type { ReceivedDatagram } from '../../transport/events.ts';
 import {
   type Established,
@@ -168,6 +169,8 @@ export class KeyedPeer {
   readonly delivered: ReceivedDatagram[] = [];
   readonly sessions: Session[] = [];
   nextNumber = 0;
+  /** Numbers of the packets it has opened. */
+  readonly received: Set<number> = new Set();
   generation = 0;
 
   constructor(world: World, victim: SimPeer, name = 'mallory', index = 66) {
@@ -303,8 +306,15 @@ export class KeyedPeer {
 
   /** All that its victim has sent it so far, as an honest peer would. */
   acknowledge(): Frame[] {
-    const sent = this.victim.node.endpoint.tunnel(this.key)?.inspect().nextPacketNumber ?? 0;
-    return sent === 0 ? [] : this.say({ kind: 'ack', delayUs: 0, ranges: [{ smallest: 0, largest: sent - 1 }] });
+    const ranges: { smallest: number; largest: number }[] = [];
+    for (const number of [...this.received].sort((one, other) => other - one)) {
+      const last = ranges.at(-1);
+      if (last?.smallest === number + 1) last.smallest = number;
+      else ranges.push({ smallest: number, largest: number });
+    }
+    return ranges.length === 0
+      ? []
+      : this.say({ kind: 'ack', delayUs: 0, ranges: ranges.slice(0, ACK_RANGES_SENT_MAX) });
   }
 
   sayBytes(plaintext: Uint8Array): Frame[] {
@@ -328,6 +338,7 @@ export class KeyedPeer {
     const session = this.sessions.find(({ localId }) => localId === packet.receiverSession);
     const plaintext = session?.open(packet, this.world.network.now);
     if (plaintext === undefined) return undefined;
+    this.received.add(packet.packetNumber);
     const frames = decodeFrames(plaintext);
     assert(!isDecodeError(frames), 'the victim writes valid frames');
     return frames;

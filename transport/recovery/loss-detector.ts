@@ -1,7 +1,7 @@
 import type { Instant } from '../../base/time.ts';
 import { after, NEVER } from '../../base/time.ts';
 import type { LossSample } from '../congestion/controller.ts';
-import { PacketContents } from '../packet-contents.ts';
+import { CONTENT_ACK, PacketContents } from '../packet-contents.ts';
 import type { RecoveryPath } from './recovery-path.ts';
 import type { SentLedger } from './sent-ledger.ts';
 import {
@@ -34,7 +34,8 @@ export interface ContentsSink {
 /**
  * Decides that packets are lost (RFC 9002 §6.1) and tells everyone concerned: the sink about contents, the controller about bytes,
  * the MTU search about sizes. A path's packets are decided on in the order of sending, so each path has a cursor below which
- * nothing waits, and a packet that is not lost yet ends the search: none after it is.
+ * nothing waits, and a packet that is not lost yet ends the search: none after it is. The exception is a black hole: where the
+ * search finds one, everything out that is larger than the path carries now is lost with it, and waits for no threshold.
  */
 export class LossDetector {
   readonly #ledger: SentLedger;
@@ -61,6 +62,16 @@ export class LossDetector {
 
   /** RFC 9002 A.10: declares what is lost on the path, and sets when the next packet would be. Whether any was. */
   detect(path: RecoveryPath, now: Instant): boolean {
+    const anyLost = this.#declare(path, now);
+    if (path.mtuSearch.mtu >= path.mtu) return anyLost;
+    this.#giveUpTooLarge(path, now);
+    path.followMtu();
+    // The time of the next loss may have been that of one given up.
+    this.#declare(path, now);
+    return true;
+  }
+
+  #declare(path: RecoveryPath, now: Instant): boolean {
     const ledger = this.#ledger;
     const { sentAt, sequence, flags, path: paths } = ledger.columns;
     const delay = path.lossDelay;
@@ -94,6 +105,22 @@ export class LossDetector {
     this.#tellLost(slot);
   }
 
+  /**
+   * RFC 8899 §4.3: a black hole has been found. Nothing that is larger than the MTU now will arrive, so what it carried goes again
+   * at once; and it went for its size, so the congestion controller hears nothing (RFC 9000 §14.4).
+   */
+  #giveUpTooLarge(path: RecoveryPath, now: Instant): void {
+    const ledger = this.#ledger;
+    const { bytes, flags, path: paths } = ledger.columns;
+    const last = ledger.next - 1;
+    let number = ledger.nextPending(Math.max(path.cursor, ledger.oldest), last);
+    for (; number <= last; number = ledger.nextPending(number + 1, last)) {
+      const slot = ledger.slot(number);
+      const isOurs = paths[slot] === path.index && (flags[slot]! & SENT_OUTSTANDING) !== 0;
+      if (isOurs && bytes[slot]! > path.mtuSearch.mtu) this.loseQuietly(path, slot, now);
+    }
+  }
+
   /** RFC 9002 §6.2.4: what the oldest packets carried is said again in the probes. They may still arrive, and are in flight. */
   repeatOldest(path: RecoveryPath, packets: number): void {
     const { flags, path: paths, contentsCount } = this.#ledger.columns;
@@ -112,8 +139,8 @@ export class LossDetector {
         continue;
       }
       if (!isOurs || contentsCount[slot] === 0 || (flags[slot]! & SENT_REPORTED_LOST) !== 0) continue;
-      this.#tellLost(slot);
-      found += 1;
+      // An ACK beside a PING is lost without a successor: another packet takes its place in the probe.
+      if (this.#tellLost(slot)) found += 1;
     }
   }
 
@@ -129,18 +156,18 @@ export class LossDetector {
     const flags = this.#withdraw(path, slot, now);
     const asksForAck = (flags & SENT_ASKS_FOR_ACK) !== 0;
     const isMtuProbe = (flags & SENT_MTU_PROBE) !== 0;
+    if (isMtuProbe) path.mtuSearch.onProbeLost(bytes, now);
+    else if (asksForAck) path.mtuSearch.onPacketLost(bytes, sentAt, now);
+    // RFC 9000 §14.4: too large is not congested. That is a probe, or a packet that shows or follows a black hole.
+    const isTooLarge = isMtuProbe || bytes > path.mtuSearch.mtu;
+    const isCongestion = asksForAck && !isTooLarge;
     // RFC 9002 §7.6.2: only a stretch that began after the first RTT sample counts.
-    path.lostRun.onLost(columns.sequence[slot]!, sentAt, asksForAck && !isMtuProbe && sentAt > path.sampledAt);
-    if (isMtuProbe) {
-      // RFC 9000 §14.4: too large is not congested.
-      columns.flags[slot]! |= SENT_LOST_QUIETLY;
-      path.sampler.onLost(bytes);
-      path.mtuSearch.onProbeLost(bytes, now);
-    } else if (asksForAck) {
+    path.lostRun.onLost(columns.sequence[slot]!, sentAt, isCongestion && sentAt > path.sampledAt);
+    if (isTooLarge) columns.flags[slot]! |= SENT_LOST_QUIETLY;
+    if (isCongestion) {
       path.lostBytes += bytes;
       path.lostPackets += 1;
       path.newestLost = number;
-      path.mtuSearch.onPacketLost(bytes, sentAt, now);
     }
     this.#tellLost(slot);
   }
@@ -160,12 +187,18 @@ export class LossDetector {
     return flags;
   }
 
-  #tellLost(slot: number): void {
+  /** Whether there was anything that had not been told, and that can be said again. */
+  #tellLost(slot: number): boolean {
     const { flags, contentsCount } = this.#ledger.columns;
-    if (contentsCount[slot] === 0 || (flags[slot]! & SENT_REPORTED_LOST) !== 0) return;
+    if (contentsCount[slot] === 0 || (flags[slot]! & SENT_REPORTED_LOST) !== 0) return false;
     flags[slot]! |= SENT_REPORTED_LOST;
     this.#ledger.loadContents(slot, this.#told);
-    for (let index = 0; index < this.#told.count; index++) this.#sink.lost(this.#told, index);
+    let isSaidAgain = false;
+    for (let index = 0; index < this.#told.count; index++) {
+      isSaidAgain ||= this.#told.kind(index) !== CONTENT_ACK;
+      this.#sink.lost(this.#told, index);
+    }
+    return isSaidAgain;
   }
 
   #tellController(path: RecoveryPath, now: Instant): void {
@@ -178,7 +211,10 @@ export class LossDetector {
       path.reordering.onRoundWithLoss();
     }
     const isPersistent = path.lostRun.takeLongest() > PERSISTENT_CONGESTION_THRESHOLD * path.rtt.probeTimeout;
-    if (isPersistent) path.lostRun.reset();
+    if (isPersistent) {
+      path.lostRun.reset();
+      path.rtt.restartMinimum();
+    }
     const sample = this.#sample;
     sample.bytes = path.lostBytes;
     sample.packets = path.lostPackets;

@@ -2,7 +2,7 @@ import type { Instant } from '../../base/time.ts';
 import { after, NEVER } from '../../base/time.ts';
 import type { CongestionController } from '../congestion/controller.ts';
 import { RateSampler } from '../congestion/rate-sampler.ts';
-import { PROBE_INTERVAL_MAX } from '../constants.ts';
+import { BASE_MTU, PROBE_INTERVAL_MAX } from '../constants.ts';
 import type { MtuSearch } from '../mtu-search.ts';
 import type { RttEstimator } from '../rtt.ts';
 import { LostRun } from './lost-run.ts';
@@ -29,6 +29,8 @@ export class RecoveryPath {
   readonly sampler: RateSampler = new RateSampler();
   readonly reordering: Reordering = new Reordering();
   readonly lostRun: LostRun = new LostRun();
+  /** No packet below this number went by it. */
+  readonly firstNumber: number;
   /** The MTU that the controller knows. */
   mtu: number;
 
@@ -82,9 +84,19 @@ export class RecoveryPath {
     this.controller = parts.controller;
     this.mtuSearch = parts.mtuSearch;
     this.mtu = parts.mtuSearch.mtu;
+    this.firstNumber = firstPacketNumber;
     this.cursor = firstPacketNumber;
     this.sampledAt = parts.rtt.isSampled ? now : NEVER;
     this.lossRoundStart = now;
+  }
+
+  /**
+   * The size of packets now. While a probe timeout is unanswered it is the base, which every path carries: should the path have
+   * come to carry less than it did, the probes and what they repeat pass all the same, and nobody waits for the search to find out
+   * (after RFC 4821 §7.7, where a full-stop timeout brings the size down).
+   */
+  get sendMtu(): number {
+    return this.ptoCount > 0 ? BASE_MTU : this.mtuSearch.mtu;
   }
 
   /** RFC 9002 §6.1.2, with the larger of the two averages. */
@@ -98,6 +110,9 @@ export class RecoveryPath {
    * Deviates from RFC 9002 §6.2.1: the timeout counts from the first packet that waits, the last acknowledgement or the last
    * probe, as TCP's does (RFC 6298 §5), and is not put off by each packet sent; a slow trickle of packets into a dead path would put
    * it off until the window is full. And it never exceeds one second (PROTOCOL.md §6).
+   *
+   * Nor does it wait where losses are to be declared by time. §6.2.1 has it wait because that time is the earlier one in most
+   * cases; where it is, it still comes first here. Thresholds that reordering has widened may put it four round trips off.
    */
   probeDeadline(isActive: boolean): Instant {
     if (this.packetsInFlight === 0) return NEVER;

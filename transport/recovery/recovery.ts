@@ -16,6 +16,10 @@ export const LOST_REMEMBERED_PTO = 3;
 /** Deliberately skipped numbers that are remembered; an honest peer never names one, however old. */
 export const SKIPPED_REMEMBERED_MAX = 16;
 
+/** So many packets are remembered even where hardly any of them is in flight; beyond, one of `SPARSE_SHARE` must be. */
+export const SPARSE_REMEMBERED_MAX = 2_048;
+const SPARSE_SHARE = 16;
+
 /** `never-sent` and `skipped` are the peer's fault (RFC 9000 §13.1, §21.4): the tunnel closes with PROTOCOL_VIOLATION. */
 export type AckOutcome = 'ok' | 'never-sent' | 'skipped';
 
@@ -103,8 +107,7 @@ export class Recovery {
     let next = NEVER;
     for (const path of this.#paths) {
       if (path === undefined) continue;
-      // RFC 9002 §6.2.1: where losses are to be declared by time, the probe timeout waits.
-      next = earliest(next, path.lossTime === NEVER ? path.probeDeadline(path === this.#active) : path.lossTime);
+      next = earliest(next, earliest(path.lossTime, path.probeDeadline(path === this.#active)));
     }
     return next;
   }
@@ -131,7 +134,7 @@ export class Recovery {
   removePath(path: RecoveryPath, now: Instant): void {
     this.abandon(path, now);
     const { columns } = this.#ledger;
-    for (let number = this.#ledger.oldest; number < this.#ledger.next; number++) {
+    for (let number = Math.max(path.firstNumber, this.#ledger.oldest); number < this.#ledger.next; number++) {
       const slot = this.#ledger.slot(number);
       if (columns.path[slot] === path.index) this.#ledger.markDone(slot);
     }
@@ -175,7 +178,7 @@ export class Recovery {
     path.mtuSearch.onProbeSent(bytes);
   }
 
-  /** This number is passed over, to catch a peer that acknowledges what it has not received (RFC 9000 §21.4). */
+  /** This number is passed over, to catch a peer that acknowledges what it has not received (`NumberSkipper`). */
   onSkipped(packetNumber: number, now: Instant): void {
     assert(packetNumber === this.#ledger.next, 'packet numbers come in order');
     this.#makeRoom(now);
@@ -227,11 +230,20 @@ export class Recovery {
     path.bytesUntold = 0;
   }
 
-  /** Slots double while they are of use; at the bound the oldest packet is given up for the new one. */
+  /** Slots double while they are of use; where they are not, and at the bound, the oldest packet is given up for the new one. */
   #makeRoom(now: Instant): void {
     if (this.#ledger.hasSlot) return;
     this.#forgetOldest(now, false);
-    while (!this.#ledger.hasSlot && !this.#ledger.grow()) this.#giveUpOldest(now);
+    while (!this.#ledger.hasSlot && !(this.#isDense && this.#ledger.grow())) this.#giveUpOldest(now);
+  }
+
+  /**
+   * A peer that leaves one packet unacknowledged keeps all after it remembered, and need only make us send ACKs to have a great
+   * many of those.
+   */
+  get #isDense(): boolean {
+    const { remembered } = this;
+    return remembered < SPARSE_REMEMBERED_MAX || SPARSE_SHARE * this.packetsInFlight >= remembered;
   }
 
   // Acknowledgements.
@@ -267,18 +279,15 @@ export class Recovery {
       if (path === undefined) continue;
       this.#tellSent(path, now);
       const isActive = path === this.#active;
-      if (path.lossTime !== NEVER) {
-        if (path.lossTime <= now && this.#losses.detect(path, now) && outcome === 'nothing') outcome = 'lost';
-      } else if (path.probeDeadline(isActive) <= now) {
-        if (isActive) {
-          this.#probe(path, now);
-          outcome = 'probe';
-        } else {
-          this.abandon(path, now);
-          if (outcome === 'nothing') outcome = 'lost';
-        }
+      if (path.lossTime <= now && this.#losses.detect(path, now) && outcome === 'nothing') outcome = 'lost';
+      if (path.probeDeadline(isActive) > now) continue;
+      if (isActive) {
+        this.#probe(path, now);
+        outcome = 'probe';
+      } else {
+        this.abandon(path, now);
+        if (outcome === 'nothing') outcome = 'lost';
       }
-      path.followMtu();
     }
     return outcome;
   }
@@ -319,6 +328,7 @@ export class Recovery {
   }
 
   #giveUpOldest(now: Instant): void {
+    assert(this.#ledger.oldest < this.#ledger.next, 'an empty ledger has room');
     const { columns } = this.#ledger;
     const slot = this.#ledger.slot(this.#ledger.oldest);
     const path = this.#paths[columns.path[slot]!]!;

@@ -116,6 +116,8 @@ export class SentLedger {
 
   /** The first pending number from `packetNumber` to `last`, else one above `last`. Looks no lower than `oldest`. */
   nextPending(packetNumber: number, last: number): number {
+    // A slot that holds no packet has no run to go on by: the way would never end there.
+    assert(last < this.#next, 'only numbers that were given out are looked for');
     const { flags, skip } = this.#columns;
     const mask = this.#mask;
     let number = packetNumber;

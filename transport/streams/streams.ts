@@ -256,11 +256,20 @@ export class Streams {
     return this.#event(stream, flag);
   }
 
-  /** The tunnel has ended, and all streams with it: what they borrowed goes back to the node. */
-  end(): void {
-    for (const stream of this.#table.streams.values()) stream.sending.release(this.#table.budget);
+  /**
+   * The tunnel has ended, and all streams with it: what they borrowed goes back to the node. What had arrived in order is still
+   * its readers': a peer that said all it had to say and left has lost nothing by that.
+   */
+  end(): readonly UnreadStream[] {
+    const unread: UnreadStream[] = [];
+    for (const stream of this.#table.streams.values()) {
+      stream.sending.release(this.#table.budget);
+      const left = leftUnread(stream);
+      if (left !== undefined) unread.push(left);
+    }
     this.#table.streams.clear();
     this.#table.window.release();
+    return unread;
   }
 
   /** For tests and status. */
@@ -330,6 +339,25 @@ export class Streams {
         return { kind: 'closed', stream: id };
     }
   }
+}
+
+function leftUnread(stream: Stream): UnreadStream | undefined {
+  const { id, admission, receiving, events } = stream;
+  if (admission !== 'accepted' || receiving.isStopped) return undefined;
+  const data: Uint8Array[] = [];
+  for (let bytes = receiving.read(); bytes !== undefined; bytes = receiving.read()) data.push(bytes);
+  const isWhole = receiving.state.kind === 'data-read';
+  // Where the end has been told, there is nothing left to say.
+  if (data.length === 0 && !(isWhole && (events & EVENT_FINISHED) !== 0)) return undefined;
+  return { stream: id, data, isWhole };
+}
+
+/** What a reader had not taken when its tunnel ended. */
+export interface UnreadStream {
+  readonly stream: number;
+  readonly data: readonly Uint8Array[];
+  /** The peer's FIN stands behind it. */
+  readonly isWhole: boolean;
 }
 
 export interface StreamPorts {

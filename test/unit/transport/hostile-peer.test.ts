@@ -595,6 +595,7 @@ describe('a peer that closes', () => {
         kind: 'tunnel-down',
         peer: peer.key,
         reason: { kind: 'closed-by-peer', code: 2 ** 53 - 1, text: reason },
+        unread: [],
       });
       expect(peer.say({ kind: 'ping' })).toEqual([]);
       othersAreWell();
@@ -706,6 +707,7 @@ describe('a peer that lies in a handshake', () => {
     for (let i = 0; i < 300 && tunnelOf(peer) !== undefined; i++) {
       endpoint.sendDatagram(peer.key, { source: 1, destination: 2 }, new Uint8Array(900), world.network.now);
       world.network.touch(b.name);
+      peer.read(tape.from(b).map(({ to, bytes }) => ({ to: to.key, bytes })));
       peer.acknowledge();
       run(world, 10 * MILLISECOND);
     }

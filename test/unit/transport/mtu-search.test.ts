@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { instant, NEVER, SECOND } from '../../../base/time.ts';
+import { instant, MILLISECOND, SECOND } from '../../../base/time.ts';
 import { SeededRng } from '../../../sim/rng.ts';
+import { PROBE_INTERVAL_MAX } from '../../../transport/constants.ts';
 import {
   BLACK_HOLE_LOSSES,
+  BLACK_HOLE_LOSSES_ANSWERED,
   MTU_COOLDOWN,
   MTU_PROBES_MAX,
   MTU_RAISE_INTERVAL,
@@ -41,7 +43,6 @@ describe('the search for the path MTU (RFC 8899)', () => {
     expect(search.mtu).toBe(1_200);
     const tried = searchOn(search, limit);
     expect(search.mtu).toBe(expected);
-    expect(search.isSettled).toBe(true);
     expect(tried.length).toBeLessThanOrEqual(probesMax);
     expect(tried.every((size) => size > 1_200 && size <= maximum)).toBe(true);
     for (const size of new Set(tried)) {
@@ -85,7 +86,7 @@ describe('the search for the path MTU (RFC 8899)', () => {
     }
     search.onProbeSent(1_280);
     search.onProbeAcked(1_452, at(5));
-    expect([search.mtu, search.isSettled]).toEqual([1_452, true]);
+    expect([search.mtu, search.nextProbe(at(5))]).toEqual([1_452, undefined]);
     search.onProbeAcked(1_280, at(6));
     expect([search.mtu, search.nextProbe(at(6))]).toEqual([1_452, undefined]);
   });
@@ -98,16 +99,19 @@ describe('the search for the path MTU (RFC 8899)', () => {
     expect(search.mtu).toBe(1_452);
   });
 
-  it('has nothing to wait for at the maximum, and else looks again after 600 s', () => {
+  it('is over at the maximum, and else is taken up again with the first occasion to send after 600 s', () => {
+    const late = instant(100 * MTU_RAISE_INTERVAL);
     const full = new MtuSearch(1_452);
     searchOn(full, 1_452);
-    expect(full.nextTimeout()).toBe(NEVER);
+    expect(full.nextProbe(late)).toBeUndefined();
     const search = new MtuSearch(1_452);
     searchOn(search, 1_280);
-    expect(search.nextTimeout()).toBe(MTU_RAISE_INTERVAL);
     expect(search.nextProbe(instant(MTU_RAISE_INTERVAL - 1))).toBeUndefined();
-    searchOn(search, 1_452, instant(MTU_RAISE_INTERVAL));
-    expect([search.mtu, search.nextTimeout()]).toEqual([1_452, NEVER]);
+    // Nobody sent anything for a while: it has waited.
+    const occasion = instant(2 * MTU_RAISE_INTERVAL);
+    expect(search.nextProbe(occasion)).toBe(1_452);
+    searchOn(search, 1_452, occasion);
+    expect([search.mtu, search.nextProbe(late)]).toEqual([1_452, undefined]);
   });
 
   it('looks again every 600 s while the path stays small, and keeps what it has meanwhile', () => {
@@ -115,7 +119,7 @@ describe('the search for the path MTU (RFC 8899)', () => {
     searchOn(search, 1_280);
     for (let round = 1; round <= 3; round++) {
       const now = instant(round * MTU_RAISE_INTERVAL);
-      expect(search.nextTimeout()).toBe(now);
+      expect(search.nextProbe(instant(now - 1))).toBeUndefined();
       expect(searchOn(search, 1_280, now)[0]).toBe(1_452);
       expect(search.mtu).toBe(1_280);
     }
@@ -141,9 +145,10 @@ describe('a black hole', () => {
     suspicion(search);
     expect(search.mtu).toBe(1_452);
     search.onPacketLost(1_452, at(301), at(600));
-    expect([search.mtu, search.nextTimeout()]).toEqual([1_200, at(600) + MTU_COOLDOWN]);
-    expect(search.nextProbe(at(60_599))).toBeUndefined();
-    searchOn(search, 1_280, at(60_600));
+    expect(search.mtu).toBe(1_200);
+    const again = instant(at(600) + MTU_COOLDOWN);
+    expect(search.nextProbe(instant(again - 1))).toBeUndefined();
+    searchOn(search, 1_280, again);
     expect(search.mtu).toBe(1_280);
   });
 
@@ -162,20 +167,37 @@ describe('a black hole', () => {
     expect(search.mtu).toBeGreaterThanOrEqual(1_452);
   });
 
-  it.each<[string, { flights: boolean; timeout: boolean; small: boolean; size: number }]>([
-    ['losses of one flight', { flights: false, timeout: true, small: true, size: 1_452 }],
-    ['losses without a probe timeout', { flights: true, timeout: false, small: true, size: 1_452 }],
-    ['losses where nothing small passed either', { flights: true, timeout: true, small: false, size: 1_452 }],
-    ['losses of small packets', { flights: true, timeout: true, small: true, size: 1_200 }],
-  ])('is not seen in %s', (_, { flights, timeout, small, size }) => {
+  const enough = { losses: 20, flights: 2, timeout: true, small: true, size: 1_452 };
+
+  it.each<[string, Partial<typeof enough>]>([
+    ['losses of one flight', { flights: 1 }],
+    ['a few losses, although nothing at all was answered for a while', { losses: BLACK_HOLE_LOSSES - 1 }],
+    ['more losses between small packets that are answered', { losses: BLACK_HOLE_LOSSES_ANSWERED - 1, timeout: false }],
+    ['losses where nothing small passed either', { small: false }],
+    ['losses of small packets', { size: 1_200 }],
+  ])('is not seen in %s', (_, lacking) => {
+    expect(mtuAfter(lacking)).toBe(1_452);
+  });
+
+  it.each<[string, Partial<typeof enough>]>([
+    ['a few losses in two flights and a probe timeout', { losses: BLACK_HOLE_LOSSES }],
+    ['more losses between small packets that are answered', { losses: BLACK_HOLE_LOSSES_ANSWERED, timeout: false }],
+    ['one loss in each of many flights', { flights: 20, timeout: false }],
+  ])('is seen in %s', (_, given) => {
+    expect(mtuAfter(given)).toBe(1_200);
+  });
+
+  /** So many large packets lost in a row, in so many flights. */
+  function mtuAfter(given: Partial<typeof enough>): number {
+    const { losses, flights, timeout, small, size } = { ...enough, ...given };
     const search = settled();
     if (timeout) search.onProbeTimeout();
-    for (let i = 0; i < 20; i++) {
-      search.onPacketLost(size, at(flights ? 400 * i : 100), at(300 + 400 * i));
+    for (let i = 0; i < losses; i++) {
+      search.onPacketLost(size, at(400 * Math.floor((i * flights) / losses)), at(300 + 10 * i));
       if (small) search.onPacketAcked(60);
     }
-    expect(search.mtu).toBe(1_452);
-  });
+    return search.mtu;
+  }
 
   it('is seen although packets a little above the base still pass', () => {
     const search = settled();
@@ -210,7 +232,7 @@ describe('a black hole', () => {
     const search = settled();
     search.onProbeTimeout();
     search.onPacketAcked(1_452);
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < BLACK_HOLE_LOSSES_ANSWERED - 1; i++) {
       search.onPacketLost(1_452, at(400 * i), at(300 + 400 * i));
       search.onPacketAcked(60);
     }
@@ -218,23 +240,25 @@ describe('a black hole', () => {
   });
 });
 
-/** A sender with always something to send, over a path of 50 ms each way that drops what is too large, and `loss` of all. */
+/** A sender with always something to send, over a path that drops what is too large for it, and `loss` of all. */
 class Transfer {
   readonly lab: Lab;
   limit: number;
   readonly #rng: SeededRng = new SeededRng(3);
   readonly #loss: number;
+  readonly #roundTripMs: number;
   readonly #acks: { ms: number; number: number }[] = [];
   ms = 0;
   delivered = 0;
   sent = 0;
   lost = 0;
 
-  constructor(limit: number, maximum: number, loss = 0) {
+  constructor(limit: number, maximum: number, options: { loss?: number; roundTripMs?: number } = {}) {
     this.lab = new Lab({ maximumMtu: maximum });
     this.lab.controller.window = 30_000;
     this.limit = limit;
-    this.#loss = loss;
+    this.#loss = options.loss ?? 0;
+    this.#roundTripMs = options.roundTripMs ?? 100;
   }
 
   get mtu(): number {
@@ -268,7 +292,7 @@ class Transfer {
       lab.recovery.onMtuProbeSent(path, number, size, at(this.ms));
       this.#carry(number, size);
     }
-    while (lab.recovery.room(path) >= this.mtu || path.probesDue > 0) this.#packet(this.mtu);
+    while (lab.recovery.room(path) >= path.sendMtu || path.probesDue > 0) this.#packet(path.sendMtu);
   }
 
   #packet(bytes: number): void {
@@ -284,7 +308,7 @@ class Transfer {
       return;
     }
     this.delivered += bytes;
-    this.#acks.push({ ms: this.ms + 100, number });
+    this.#acks.push({ ms: this.ms + this.#roundTripMs, number });
   }
 }
 
@@ -300,7 +324,7 @@ describe('a transfer', () => {
   it('takes no congestion from probes that are too large', () => {
     const transfer = new Transfer(1_280, 1_452);
     transfer.run(6_000);
-    expect([transfer.mtu, transfer.lab.path.mtuSearch.isSettled]).toEqual([1_280, true]);
+    expect([transfer.mtu, transfer.lab.path.mtuSearch.nextProbe(at(6_000))]).toEqual([1_280, undefined]);
     expect(transfer.lost).toBeGreaterThan(5);
     expect(transfer.lab.controller.losses).toEqual([]);
   });
@@ -326,12 +350,44 @@ describe('a transfer', () => {
     expect(transfer.ms - healed).toBeLessThanOrEqual(600_000);
   });
 
+  it.each([20, 100, 300, 600, 1_000])(
+    'whose path falls has bytes arrive with the first probe timeout, at a round trip of %i ms',
+    (rtt) => {
+      const transfer = new Transfer(1_472, 1_472, { roundTripMs: rtt });
+      transfer.run(20 * rtt);
+      expect(transfer.mtu).toBe(1_472);
+      transfer.limit = 1_252;
+      const [fallen, { delivered }] = [transfer.ms, transfer];
+      transfer.run(fallen + 10_000, () => transfer.delivered >= delivered + 1_200);
+      // What was on its way is answered for a round trip; nothing answered after it is what the timeout counts.
+      const timeout = Math.min(transfer.lab.path.rtt.probeTimeout, PROBE_INTERVAL_MAX) / MILLISECOND;
+      expect(transfer.ms - fallen).toBeLessThanOrEqual(rtt + timeout + 10);
+      // And the next flight shows the rest.
+      transfer.run(fallen + 10_000, () => transfer.mtu === 1_200);
+      expect(transfer.ms - fallen).toBeLessThanOrEqual(3 * rtt + 2 * timeout + 20);
+    },
+  );
+
+  it('takes no congestion from the flight that shows that its path has fallen', () => {
+    const transfer = new Transfer(1_472, 1_472);
+    transfer.run(2_000);
+    transfer.limit = 1_252;
+    transfer.run(5_000, () => transfer.mtu === 1_200);
+    const { controller, path } = transfer.lab;
+    // The first flight looked like congestion, until the second.
+    const reactions = controller.losses.length;
+    expect(reactions).toBeGreaterThan(0);
+    expect(controller.losses.every(({ largestSentAt }) => largestSentAt < at(transfer.ms - 300))).toBe(true);
+    transfer.run(10_000);
+    expect([controller.losses.length, path.ptoCount]).toEqual([reactions, 0]);
+  });
+
   it('does not take random loss for a black hole', () => {
     for (const loss of [0.01, 0.05, 0.2]) {
-      const transfer = new Transfer(1_452, 1_452, loss);
+      const transfer = new Transfer(1_452, 1_452, { loss });
       transfer.run(3_000);
       const grown = transfer.ms;
-      transfer.run(grown + 60_000, () => transfer.lab.path.mtuSearch.nextTimeout() !== NEVER && transfer.mtu === 1_200);
+      transfer.run(grown + 60_000, () => transfer.mtu === 1_200);
       expect(transfer.mtu, `loss ${loss}`).toBe(1_452);
     }
   });

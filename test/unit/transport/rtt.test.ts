@@ -56,6 +56,17 @@ describe('the round-trip estimate of RFC 9002', () => {
     expect(rtt.minimum).toBe(60_000);
   });
 
+  it('begins the minimum again with the newest sample when it is told to, and leaves the average alone (§5.2)', () => {
+    const rtt = sampled([60_000], [100_000], [80_000]);
+    const { smoothed, variation } = rtt;
+    rtt.restartMinimum();
+    expect([rtt.minimum, rtt.smoothed, rtt.variation]).toEqual([80_000, smoothed, variation]);
+    rtt.sample(90_000, 0);
+    expect(rtt.minimum).toBe(80_000);
+    rtt.sample(70_000, 0);
+    expect(rtt.minimum).toBe(70_000);
+  });
+
   it('never has a probe timeout shorter than the granularity and the delay of an ACK (§6.2.1)', () => {
     const rtt = sampled(...Array.from({ length: 60 }, () => [5_000] as const));
     expect(rtt.variation).toBe(0);

@@ -167,6 +167,68 @@ describe('a packet acknowledged after it was declared lost', () => {
   });
 });
 
+describe('when a black hole is found (RFC 8899 §4.3)', () => {
+  /**
+   * At 1,472 bytes: a flight of six lost (2 to 7, repeated small as 8 and 9), then a second one out of which something small (15)
+   * has been acknowledged. Beside large packets it holds a small one (14), and large ones follow it (16 to 18).
+   */
+  const found = () => {
+    const lab = new Lab({ roundTripMs: 100, maximumMtu: 1_472 });
+    lab.recovery.onMtuProbeSent(lab.path, 0, 1_472, at(0));
+    lab.send(0);
+    lab.ack(100, '0-1');
+    lab.burst(100, 6, { bytes: 1_472 });
+    lab.fire();
+    lab.burst(226, 2);
+    lab.ack(326, '8-9');
+    expect(lab.take().missing).toEqual([2, 3, 4, 5, 6, 7]);
+    expect(lab.controller.losses.map((loss) => loss.packets)).toEqual([6]);
+    lab.burst(330, 3, { bytes: 1_472 });
+    lab.send(405, { bytes: 1_472 });
+    lab.send(410);
+    lab.send(410, { bytes: 60 });
+    lab.burst(412, 3, { bytes: 1_472 });
+    expect(lab.path.mtuSearch.mtu).toBe(1_472);
+    lab.ack(510, '15');
+    return lab;
+  };
+
+  it('all that is out and larger is lost with it, whatever the thresholds say', () => {
+    const lab = found();
+    expect(lab.controller.mtus).toEqual([1_472, 1_200]);
+    // 13 was two behind and would have waited until 517.5 ms; 16 to 18 had nothing acknowledged after them.
+    expect(lab.take().missing).toEqual([10, 11, 12, 13, 16, 17, 18]);
+    // The small one before waits for its time as always, and for nothing else.
+    expect([lab.path.packetsInFlight, lab.path.bytesInFlight, lab.timeoutMs]).toEqual([1, 1_200, 522.5]);
+    expect(lab.fire()).toEqual({ ms: 522.5, outcome: 'lost' });
+    expect(lab.take().missing).toEqual([14]);
+  });
+
+  it('the congestion controller hears nothing of it, nor of a late arrival', () => {
+    const lab = found();
+    expect(lab.controller.losses).toHaveLength(1);
+    lab.ack(515, '10-18');
+    expect(lab.take().arrived.sort((a, b) => a - b)).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18]);
+    expect([lab.controller.spurious, lab.path.reordering.packets, lab.path.bytesInFlight]).toEqual([[], 3, 0]);
+  });
+
+  it('what is out on another path stays', () => {
+    const lab = new Lab({ roundTripMs: 100, maximumMtu: 1_472 });
+    const other = lab.addPath(0, 100, 1_472);
+    lab.recovery.onMtuProbeSent(lab.path, 0, 1_472, at(0));
+    lab.ack(100, '0');
+    let flights = 0;
+    for (; flights < 20 && lab.path.mtu === 1_472; flights++) {
+      const ms = 200 + 200 * flights;
+      lab.burst(ms, 4, { bytes: 1_472 });
+      lab.send(ms, { bytes: 60 });
+      lab.send(ms, { path: other, bytes: 1_472 });
+      lab.ack(ms + 100, `${lab.recovery.nextPacketNumber - 2}`);
+    }
+    expect([lab.path.mtu, lab.path.packetsInFlight, other.packetsInFlight]).toEqual([1_200, 0, flights]);
+  });
+});
+
 describe('the reordering thresholds', () => {
   it('begin at 3 packets and 9/8 of a round trip', () => {
     const reordering = new Reordering();
@@ -257,6 +319,25 @@ describe('persistent congestion (RFC 9002 §7.6)', () => {
     lab.ack(12_200, '9');
     expect(lab.controller.losses).toHaveLength(1);
     expect(lab.controller.losses[0]).toMatchObject({ packets: 7, largestNumber: 8, isPersistent: true });
+  });
+
+  it('begins the minimum round trip again, so that a longer way is not taken for one queue after another (§5.2)', () => {
+    const lab = new Lab({ roundTripMs: 200 });
+    lab.send([0, 1_000]);
+    lab.ack(1_200, '0');
+    lab.send([2_000, 5_000, 8_000, 12_000]);
+    expect(lab.path.rtt.minimum).toBe(200 * MILLISECOND);
+    lab.ack(12_700, '5');
+    expect(lab.controller.losses.at(-1)).toMatchObject({ isPersistent: true });
+    expect(lab.path.rtt.minimum).toBe(700 * MILLISECOND);
+  });
+
+  it('leaves the minimum round trip where a loss is only a loss', () => {
+    const lab = new Lab({ roundTripMs: 200 });
+    lab.burst(0, 4);
+    lab.ack(700, '3');
+    expect(lab.controller.losses.at(-1)).toMatchObject({ packets: 1, isPersistent: false });
+    expect(lab.path.rtt.minimum).toBe(200 * MILLISECOND);
   });
 
   const lostStretch = (from: number, to: number) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CONTENT_ACK } from '../../../../transport/packet-contents.ts';
 import { at, Lab } from './lab.ts';
 
 describe('the probe timeout (RFC 9002 §6.2)', () => {
@@ -64,6 +65,21 @@ describe('the probe timeout (RFC 9002 §6.2)', () => {
     expect(lab.path.probesDue).toBe(0);
   });
 
+  it('makes packets no larger than the base until something is answered', () => {
+    const lab = new Lab({ roundTripMs: 100, maximumMtu: 1_472 });
+    lab.recovery.onMtuProbeSent(lab.path, 0, 1_472, at(0));
+    lab.ack(100, '0');
+    expect(lab.path.sendMtu).toBe(1_472);
+    lab.burst(100, 5, { bytes: 1_472 });
+    lab.fire();
+    expect(lab.path.sendMtu).toBe(1_200);
+    lab.burst(226, 2);
+    lab.fire();
+    expect(lab.path.sendMtu).toBe(1_200);
+    lab.ack(500, '7');
+    expect(lab.path.sendMtu).toBe(1_472);
+  });
+
   it('forgets probes that were not sent once the answer comes', () => {
     const lab = new Lab({ roundTripMs: 100 });
     lab.send(0);
@@ -90,6 +106,17 @@ describe('the probe timeout (RFC 9002 §6.2)', () => {
     expect([lab.controller.losses, lab.controller.spurious]).toEqual([[], []]);
   });
 
+  it('passes over packets that hold nothing but an ACK beside what asks for one', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    for (let number = 0; number < 3; number++) {
+      lab.recovery.contents.add(CONTENT_ACK, 0, 700 + number, 0);
+      lab.recovery.onSent(lab.path, number, 60, true, at(0));
+    }
+    lab.burst(0, 3);
+    lab.fire();
+    expect(lab.take().missing.filter((offset) => offset < 700)).toEqual([3, 4]);
+  });
+
   it('repairs a lost tail one round trip sooner than the acknowledgement of the probes would', () => {
     const lab = new Lab({ roundTripMs: 100 });
     lab.burst(0, 10);
@@ -104,12 +131,38 @@ describe('the probe timeout (RFC 9002 §6.2)', () => {
     expect([lab.path.packetsInFlight, lab.timeoutMs]).toEqual([0, Number.POSITIVE_INFINITY]);
   });
 
-  it('waits while losses are to be declared by time', () => {
+  it('comes after losses by time, which are due sooner', () => {
     const lab = new Lab({ roundTripMs: 100 });
     lab.send([0, 1]);
     lab.ack(101, '1');
     expect(lab.timeoutMs).toBe(112.5);
     expect(lab.fire().outcome).toBe('lost');
+  });
+
+  it('does not wait for losses by time that are due later because packets overtook one another, nor they for it', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    lab.path.reordering.onSpuriousLoss(10, 400, 100);
+    lab.send([0, 1]);
+    lab.ack(101, '1');
+    // Four round trips after it was sent; the probe timeout counts from the acknowledgement.
+    expect(lab.path.lossTime).toBe(at(400));
+    expect(lab.fire()).toEqual({ ms: 227, outcome: 'probe' });
+    expect([lab.take().missing, lab.path.packetsInFlight]).toEqual([[0], 1]);
+    lab.burst(227, lab.path.probesDue);
+    expect(lab.fire()).toEqual({ ms: 400, outcome: 'lost' });
+    expect([lab.path.packetsInFlight, lab.controller.losses.map((loss) => loss.packets)]).toEqual([2, [1]]);
+    expect(lab.fire()).toEqual({ ms: 227 + 252, outcome: 'probe' });
+  });
+
+  it('and losses by time both happen when the clock is looked at late', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    lab.send([0, 1, 2]);
+    lab.ack(101, '1');
+    expect(lab.recovery.handleTimeout(at(5_000))).toBe('probe');
+    // Number 0 by time, number 2 for the probe.
+    expect(lab.take().missing).toEqual([0, 2]);
+    expect(lab.controller.losses.map((loss) => loss.packets)).toEqual([1]);
+    expect([lab.path.probesDue, lab.path.ptoCount]).toEqual([2, 1]);
   });
 
   it('is not due for packets that ask for no ACK', () => {

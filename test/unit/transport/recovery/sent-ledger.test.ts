@@ -108,6 +108,15 @@ describe('the ledger of sent packets', () => {
     expect(ledger.oldest).toBe(900);
   });
 
+  it('looks for no number that was not given out: on slots without a packet there is no way on', () => {
+    const ledger = new SentLedger(0);
+    for (let i = 0; i < 5; i++) add(ledger);
+    for (let i = 0; i < 5; i++) settle(ledger, i);
+    expect(ledger.nextPending(0, 4)).toBe(5);
+    expect(() => ledger.nextPending(0, 5)).toThrow('given out');
+    expect(() => ledger.nextPending(5, 2 ** 53 - 1)).toThrow('given out');
+  });
+
   it('agrees with a plain map over random sending and settling', () => {
     for (let seed = 1; seed <= 6; seed++) {
       const rng = new SeededRng(seed);
