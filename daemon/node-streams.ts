@@ -104,14 +104,13 @@ export class NodeStreams {
 
   // The end of the node.
 
-  /** Nothing new comes in, and every stream is finished where it is written to. */
-  finishAll(): void {
+  /**
+   * Nothing new comes in. What is open is left as it is: to finish it here would tell the far side that its writer had nothing more
+   * to say. It ends with the tunnel instead.
+   */
+  refuseNew(): void {
     for (const port of this.#ports.bound) this.#unlisten(port, this.#ports.get(port)!);
-    for (const link of this.#links.values()) {
-      link.streams.failWaiting(shutdown());
-      for (const stream of link.streams.all) stream.finish();
-    }
-    for (const stream of this.#self.all) stream.finish();
+    for (const link of this.#links.values()) link.streams.failWaiting(shutdown());
   }
 
   /** Whether everything that was written has arrived, as far as there is somebody for it to arrive at. */
@@ -122,8 +121,9 @@ export class NodeStreams {
     return true;
   }
 
-  /** After the endpoint, whose end has ended the others. */
-  endSelf(): void {
+  /** After the endpoint, whose end has ended the others but for what was left to read. */
+  endRest(): void {
+    for (const link of this.#links.values()) link.streams.endLingering();
     for (const stream of this.#self.all) stream.fail(shutdown());
   }
 

@@ -315,7 +315,7 @@ export class Node implements AdminHost {
         link?.tunnelUp();
         return;
       case 'tunnel-down': {
-        const error = link?.tunnelDown(event.reason);
+        const error = link?.tunnelDown(event.reason, event.unread);
         if (link !== undefined) this.#log('info', 'tunnel-down', { ...named(link.name), reason: error?.message ?? '' });
         return;
       }
@@ -366,10 +366,10 @@ export class Node implements AdminHost {
   async #close(): Promise<void> {
     this.#isClosing = true;
     this.#log('info', 'closing', { streams: this.#streams.count });
-    this.#streams.finishAll();
+    this.#streams.refuseNew();
     await this.#delivered();
     await this.#driver.close();
-    this.#streams.endSelf();
+    this.#streams.endRest();
     while (!this.#notices.isEmpty) await new Promise<void>((resolve) => setImmediate(resolve));
     this.#log('info', 'closed', {});
   }

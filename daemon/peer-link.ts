@@ -6,6 +6,7 @@ import { DATAGRAMS_QUEUED_MAX, PATHS_MAX } from '../transport/constants.ts';
 import type { ConnectResult, DatagramPorts } from '../transport/endpoint.ts';
 import type { DownReason } from '../transport/events.ts';
 import type { Route } from '../transport/route.ts';
+import type { UnreadStream } from '../transport/streams/streams.ts';
 import type { TunnelChoices } from '../transport/tunnel-node.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { type Lookup, lookUp } from './lookup.ts';
@@ -119,11 +120,11 @@ export class PeerLink {
     this.#useTunnel();
   }
 
-  tunnelDown(reason: DownReason): WarrenError {
+  tunnelDown(reason: DownReason, unread: readonly UnreadStream[]): WarrenError {
     const error = tunnelError(this.name, reason, this.#isUp);
     this.#isUp = false;
     this.#lastError = error.message;
-    this.streams.end(error, reason.kind === 'peer-restarted');
+    this.streams.end(error, reason.kind === 'peer-restarted', unread);
     return error;
   }
 

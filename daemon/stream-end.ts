@@ -194,12 +194,14 @@ export interface StreamEndOptions {
   readonly taken: boolean;
 }
 
+/** Of the system's codes those that say why an end was given up. */
+const OWN_CODES: ReadonlySet<number> = new Set([CLOSE_CODES.NO_ERROR, CLOSE_CODES.SHUTDOWN, CLOSE_CODES.CANCELLED]);
+
 /**
  * Codes that say why the system refused a stream are not for programs: whoever dialled could not tell the two apart.
  */
 function requireCode(code: number): void {
-  const isOurs = code === CLOSE_CODES.NO_ERROR || code === CLOSE_CODES.CANCELLED;
-  if (isOurs || (Number.isSafeInteger(code) && code >= APPLICATION_CODE_FIRST)) return;
+  if (OWN_CODES.has(code) || (Number.isSafeInteger(code) && code >= APPLICATION_CODE_FIRST)) return;
   throw new WarrenError(
     'ERR_WARREN_CODE',
     `a stream cannot be given up with code ${code}`,

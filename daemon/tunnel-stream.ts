@@ -1,6 +1,7 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { StreamListener } from '../ipc/host.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
+import type { UnreadStream } from '../transport/streams/streams.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { EndpointDriver } from './endpoint-driver.ts';
 import type { Notices } from './notices.ts';
@@ -43,6 +44,8 @@ export class TunnelStream extends StreamEndBase {
   #isFinishing = false;
   #writingGivenUp: number | undefined;
   #readingGivenUp: number | undefined;
+  /** Its tunnel is gone; so much is left to read. */
+  #left: { readonly data: Uint8Array[]; readonly isWhole: boolean; readonly error: WarrenError } | undefined;
   /** By the far program; the first one counts. */
   #givenUpBy: WarrenError | undefined;
   #isDelivered = false;
@@ -71,20 +74,21 @@ export class TunnelStream extends StreamEndBase {
   // What its user asks for.
 
   read(): Uint8Array | undefined {
+    if (this.#left !== undefined) return this.#readLeft();
     if (this.#id < 0 || this.isOver) return undefined;
     const { driver, key } = this.#table;
     return driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now));
   }
 
   write(data: Uint8Array): number | 'ended' {
-    if (this.isOver || this.#isFinishing || this.#writingGivenUp !== undefined) return 'ended';
+    if (this.#isClosedForWriting) return 'ended';
     const taken = this.#id < 0 || this.#early !== undefined ? this.#keep(data) : this.#send(data);
     if (taken !== 'ended' && taken < data.length) this.#userWaits = true;
     return taken;
   }
 
   finish(): void {
-    if (this.isOver || this.#isFinishing || this.#writingGivenUp !== undefined) return;
+    if (this.#isClosedForWriting) return;
     this.#isFinishing = true;
     if (this.#id >= 0 && this.#early === undefined) this.#sendFinish();
   }
@@ -97,11 +101,13 @@ export class TunnelStream extends StreamEndBase {
 
   protected giveUpReading(code: number): void {
     this.#readingGivenUp = code;
-    if (this.#id >= 0) this.#sendStop(code);
+    if (this.#left !== undefined) this.over(this.#left.error);
+    else if (this.#id >= 0) this.#sendStop(code);
   }
 
   protected release(): void {
     this.#dropEarly();
+    this.#left = undefined;
     this.#table.remove(this);
   }
 
@@ -120,9 +126,25 @@ export class TunnelStream extends StreamEndBase {
     this.#id = -1;
   }
 
-  /** Its tunnel is gone. */
-  lose(error: WarrenError): void {
-    this.over(error);
+  /** Its tunnel is gone. What had arrived can still be read, and then it is over. */
+  lose(error: WarrenError, unread?: UnreadStream): void {
+    this.#id = -1;
+    if (unread === undefined || this.#readingGivenUp !== undefined) {
+      this.over(error);
+      return;
+    }
+    this.#left = { data: [...unread.data], isWhole: unread.isWhole, error };
+    if (unread.data.length > 0) this.note(TELL_READABLE);
+    else this.#endLeft();
+  }
+
+  /** Nobody is going to read what is left. */
+  loseLeft(): void {
+    if (this.#left !== undefined) this.over(this.#left.error);
+  }
+
+  get hasLeft(): boolean {
+    return this.#left !== undefined && !this.isOver;
   }
 
   /** It is over for its user; the tunnel, where there is one, is told that nobody wants it any more. */
@@ -179,6 +201,24 @@ export class TunnelStream extends StreamEndBase {
     this.connected();
     this.#givenUpBy ??= resetError(this.peer, code);
     return false;
+  }
+
+  get #isClosedForWriting(): boolean {
+    return this.isOver || this.#isFinishing || this.#writingGivenUp !== undefined || this.#left !== undefined;
+  }
+
+  #readLeft(): Uint8Array | undefined {
+    const bytes = this.#left?.data.shift();
+    if (this.#left?.data.length === 0) this.#endLeft();
+    return bytes;
+  }
+
+  #endLeft(): void {
+    if (this.#left === undefined) return;
+    const { isWhole, error } = this.#left;
+    if (isWhole) this.note(TELL_FINISHED);
+    // Both halves had ended in order before the tunnel did.
+    this.over(isWhole && this.isDelivered ? undefined : error);
   }
 
   #writable(): void {

@@ -1,6 +1,7 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
+import type { UnreadStream } from '../transport/streams/streams.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { EndpointDriver } from './endpoint-driver.ts';
 import { type PortListener, WaitingStream, type WaitingStreamOptions } from './listening.ts';
@@ -31,6 +32,8 @@ export class TunnelStreams implements StreamTable {
   readonly #placed: Map<number, TunnelStream> = new Map();
   /** In the order they were dialled. */
   readonly #waiting: Set<TunnelStream> = new Set();
+  /** Their tunnel is gone, and not all that had arrived is read; of the last tunnel only. */
+  readonly #lingering: Set<TunnelStream> = new Set();
   /** Opened by the peer, and not yet taken. */
   readonly #incoming: Map<number, IncomingTunnelStream> = new Map();
 
@@ -93,25 +96,33 @@ export class TunnelStreams implements StreamTable {
   }
 
   /** The tunnel has ended. Where its peer restarted, dials that nobody can have heard of wait for the new tunnel. */
-  end(error: WarrenError, peerRestarted: boolean): void {
+  end(error: WarrenError, peerRestarted: boolean, unread: readonly UnreadStream[]): void {
     for (const incoming of this.#incoming.values()) incoming.leave();
     this.#incoming.clear();
     // Those that waited for a place in this tunnel; where the peer restarted they have one in the next.
     const waiting = [...this.#waiting];
+    this.endLingering();
     const placed = [...this.#placed.values()];
+    const left = new Map(unread.map((one) => [one.stream, one]));
     this.#placed.clear();
     for (const stream of placed) {
       if (peerRestarted && stream.isUntouched) {
         stream.unplace();
         this.wait(stream);
       } else {
-        stream.lose(error);
+        stream.lose(error, left.get(stream.id));
+        if (stream.hasLeft) this.#lingering.add(stream);
       }
     }
     if (!peerRestarted) for (const stream of waiting) stream.lose(error);
   }
 
+  endLingering(): void {
+    for (const stream of this.#lingering) stream.loseLeft();
+  }
+
   remove(stream: TunnelStream): void {
+    this.#lingering.delete(stream);
     this.#stopWaiting(stream);
     if (this.#placed.get(stream.id) === stream) this.#placed.delete(stream.id);
     if (!stream.wasTaken) this.#context.ports.giveBack(stream.localPort);

@@ -342,7 +342,7 @@ describe('a peer that goes', () => {
     await bob.close();
     const error = await near.ended();
     expect(error).toMatchObject({ code: 'ERR_WARREN_PEER_CLOSED' });
-    expect(near.order).toEqual(['connected', 'finished', 'closed']);
+    expect(near.order).toEqual(['connected', 'closed']);
   });
 
   it('without a word: its streams end after the peer timeout', async () => {
@@ -427,22 +427,28 @@ describe('a node that closes', () => {
     await Promise.all([alice.close(), bob.close()]);
     expect(users.every((user) => user.isClosed)).toBe(true);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(held()).toEqual(before);
+    expect(held().length).toBeLessThanOrEqual(before.length);
   });
 
-  it('lets what was written arrive, though nobody has read it yet', async () => {
-    const { alice, bob } = await pair();
-    const taken = serve(bob, 80);
-    const near = dial(alice, 'bob', 80);
-    await near.word('connected');
-    const content = pattern(200_000);
-    expect(near.end.write(content)).toBe(200_000);
-    await alice.close();
-    await taken[0]!.ended();
-    expect(Buffer.compare(taken[0]!.bytes, content)).toBe(0);
-    expect(taken[0]!.has('finished')).toBe(true);
-    expect(near.error).toMatchObject({ code: 'ERR_WARREN_SHUTDOWN' });
-  });
+  for (const finishes of [true, false]) {
+    it(`lets what was written arrive, ${finishes ? 'and its end' : 'but no end that nobody wrote'}, though nobody reads`, async () => {
+      const { alice, bob } = await pair();
+      const taken = serve(bob, 80, () => new User(false));
+      const near = dial(alice, 'bob', 80);
+      await near.word('connected');
+      const content = pattern(200_000);
+      expect(near.end.write(content)).toBe(200_000);
+      if (finishes) near.end.finish();
+      await alice.close();
+      expect(near.error).toMatchObject({ code: 'ERR_WARREN_SHUTDOWN' });
+      await until('bob has heard of it', () => !bob.status().tunnels.some((tunnel) => tunnel.state === 'open'));
+      expect(taken[0]!.isClosed).toBe(false);
+      taken[0]!.read();
+      expect(await taken[0]!.ended()).toMatchObject({ code: 'ERR_WARREN_PEER_CLOSED' });
+      expect(Buffer.compare(taken[0]!.bytes, content)).toBe(0);
+      expect(taken[0]!.has('finished')).toBe(finishes);
+    });
+  }
 
   it('takes nothing new, and has told everybody when it is closed', async () => {
     const { alice, bob } = await pair();
