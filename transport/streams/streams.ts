@@ -1,5 +1,6 @@
 import { assertNever } from '../../base/assert.ts';
 import type { Instant } from '../../base/time.ts';
+import { CLOSE_CODES } from '../../wire/close-codes.ts';
 import type { Priority } from '../../wire/frames.ts';
 import type { ByteWriter } from '../../wire/writer.ts';
 import {
@@ -264,8 +265,9 @@ export class Streams {
     const unread: UnreadStream[] = [];
     for (const stream of this.#table.streams.values()) {
       stream.sending.release(this.#table.budget);
-      const left = leftUnread(stream);
+      const left = this.#takeUnread(stream);
       if (left !== undefined) unread.push(left);
+      this.#table.stopReceiving(stream, CLOSE_CODES.NO_ERROR);
     }
     this.#table.streams.clear();
     this.#table.window.release();
@@ -309,6 +311,17 @@ export class Streams {
     };
   }
 
+  #takeUnread(stream: Stream): UnreadStream | undefined {
+    const { id, admission, receiving } = stream;
+    if (admission !== 'accepted' || receiving.isStopped) return undefined;
+    const data: Uint8Array[] = [];
+    for (let bytes = this.read(id); bytes !== undefined; bytes = this.read(id)) data.push(bytes);
+    const isWhole = receiving.state.kind === 'data-read';
+    // Where the end has been told, there is nothing left to say.
+    if (data.length === 0 && !(isWhole && (stream.events & EVENT_FINISHED) !== 0)) return undefined;
+    return { stream: id, data, isWhole };
+  }
+
   #event(stream: Stream, flag: number): StreamEvent {
     const { id } = stream;
     switch (flag) {
@@ -339,17 +352,6 @@ export class Streams {
         return { kind: 'closed', stream: id };
     }
   }
-}
-
-function leftUnread(stream: Stream): UnreadStream | undefined {
-  const { id, admission, receiving, events } = stream;
-  if (admission !== 'accepted' || receiving.isStopped) return undefined;
-  const data: Uint8Array[] = [];
-  for (let bytes = receiving.read(); bytes !== undefined; bytes = receiving.read()) data.push(bytes);
-  const isWhole = receiving.state.kind === 'data-read';
-  // Where the end has been told, there is nothing left to say.
-  if (data.length === 0 && !(isWhole && (events & EVENT_FINISHED) !== 0)) return undefined;
-  return { stream: id, data, isWhole };
 }
 
 /** What a reader had not taken when its tunnel ended. */

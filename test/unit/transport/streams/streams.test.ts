@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { concat } from '../../../../base/bytes.ts';
 import { instant } from '../../../../base/time.ts';
 import { REFUSALS } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
@@ -256,6 +257,26 @@ describe('the end of a stream', () => {
     expect(a.events().map((event) => event.kind)).toEqual(['readable', 'finished', 'closed']);
     expect(b.kinds()).toEqual(['acknowledged', 'closed']);
     expect([a.streams.inspect().streams, b.streams.inspect().streams]).toEqual([[], []]);
+  });
+
+  it('comes for all with their tunnel, which hands over what its readers had not taken', () => {
+    const { a, b, id } = connected();
+    const [whole, refused, told] = [a.open(), a.open(), a.open()];
+    a.streams.write(id, pattern(0, 3_000));
+    for (const other of [whole, refused, told]) a.streams.write(other, pattern(0, 10));
+    for (const other of [whole, refused, told]) a.streams.finish(other);
+    deliver(a, b);
+    for (const other of [whole, told]) b.streams.accept(other);
+    b.read(told);
+    b.events();
+    const unread = b.streams.end();
+    expect(unread.map(({ stream, isWhole }) => ({ stream, isWhole }))).toEqual([
+      { stream: id, isWhole: false },
+      { stream: whole, isWhole: true },
+    ]);
+    expect(unread.map(({ data }) => concat(...data))).toEqual([pattern(0, 3_000), pattern(0, 10)]);
+    expect(b.streams.inspect()).toMatchObject({ streams: [], ready: 0, slack: 0 });
+    expect(b.streams.inspect().taken).toBe(b.streams.inspect().received);
   });
 
   it('survives the loss of the last FIN', () => {
