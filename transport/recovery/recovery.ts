@@ -159,6 +159,15 @@ export class Recovery {
     path.cursor = this.#ledger.next;
     path.lossTime = NEVER;
     path.probesDue = 0;
+    this.#settleDue();
+  }
+
+  /**
+   * Where all that was out has been given up nothing is due: a challenge to a dead address, or a packet too large for the path, says
+   * nothing about the peer. What is said again is due from then on.
+   */
+  #settleDue(): void {
+    if (this.packetsInFlight === 0) this.#dueSince = undefined;
   }
 
   /** Something says that the path carries again: the next probe does not wait for a backed-off timeout. */
@@ -289,6 +298,7 @@ export class Recovery {
         if (outcome === 'nothing') outcome = 'lost';
       }
     }
+    this.#settleDue();
     return outcome;
   }
 

@@ -131,6 +131,31 @@ describe('recovery over several paths', () => {
     ]);
   });
 
+  it('has nothing due any more once what was left on another path is given up', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    const other = lab.addPath(0, 100);
+    lab.send(0, { path: other });
+    lab.send(0);
+    lab.ack(100, '1');
+    expect(lab.recovery.dueSince).toBe(at(100));
+    const timeout = lab.recovery.nextTimeout();
+    expect(lab.recovery.handleTimeout(timeout)).toBe('lost');
+    expect(lab.recovery.packetsInFlight).toBe(0);
+    expect(lab.recovery.dueSince).toBeUndefined();
+  });
+
+  it('has nothing due any more once a packet that was too large is lost', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    lab.recovery.onMtuProbeSent(lab.path, 0, 1_200, at(0));
+    lab.recovery.onBatchSent(lab.path, at(0));
+    lab.send(0);
+    lab.ack(100, '1');
+    expect(lab.recovery.dueSince).toBe(at(100));
+    lab.recovery.handleTimeout(lab.recovery.nextTimeout());
+    expect(lab.recovery.packetsInFlight).toBe(0);
+    expect(lab.recovery.dueSince).toBeUndefined();
+  });
+
   it('is neither slowed down nor made to remember a bulk by a packet that waits on another path', () => {
     const lab = new Lab({ roundTripMs: 10 });
     const quiet = lab.addPath(0, 10);
