@@ -7,6 +7,7 @@ import { INITIATION_PAYLOAD, RESPONSE_PAYLOAD } from './handshake-payload.ts';
 import { IDENTITY_RECORD } from './identity-record.ts';
 import { INNER_HANDSHAKE } from './inner-handshake.ts';
 import { IP_ENDPOINT } from './ip-endpoint.ts';
+import { IPC_ANSWER, IPC_FRAMES, IPC_LINE, IPC_REQUEST, IPC_SERVER_MESSAGE } from './ipc.ts';
 import { PACKET } from './packet.ts';
 
 export const TARGETS: readonly FuzzTarget[] = [
@@ -21,4 +22,9 @@ export const TARGETS: readonly FuzzTarget[] = [
   ENDPOINT_RECORD,
   ADDRESS,
   SOCKET_ADDRESS,
+  IPC_FRAMES,
+  IPC_LINE,
+  IPC_ANSWER,
+  IPC_REQUEST,
+  IPC_SERVER_MESSAGE,
 ];

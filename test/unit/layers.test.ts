@@ -32,7 +32,7 @@ const ALSO: Readonly<Record<string, readonly string[]>> = {
   cli: ['ipc', 'daemon', 'sdk'],
   report: [],
   sim: ['report'],
-  fuzz: ['sim', 'report'],
+  fuzz: ['sim', 'ipc', 'report'],
   bench: ['sim', 'ipc', 'daemon', 'sdk', 'report'],
 };
 const PURE = ['base', 'wire', 'crypto', 'transport', 'nat', 'trust'];

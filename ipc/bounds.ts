@@ -1,0 +1,65 @@
+import { CONTROL_BYTES_MAX } from '../wire/cbor.ts';
+
+/** What the server end of the local socket allows (ipc/PROTOCOL.md, "Bounds"); tests make it smaller. */
+export interface Bounds {
+  /** Per socket. */
+  readonly controlConnections: number;
+  /** Connections that have not said yet what they are, per socket: the oldest gives way. */
+  readonly unsorted: number;
+  readonly streamsPerClient: number;
+  readonly streamsWithoutClient: number;
+  readonly streams: number;
+  /** Under way, per client, and for all without a client. */
+  readonly dials: number;
+  /** Of both kinds, per client. */
+  readonly ports: number;
+  /** Streams that wait to be taken, per client. */
+  readonly waiting: number;
+  /** Requests that wait for their reply, per client. */
+  readonly requests: number;
+  /** Notices about streams whose line has not been read yet, per client: the oldest gives way. */
+  readonly earlyNotices: number;
+  /** Bytes that a control client has not read: from here on its requests wait, and datagrams to it are dropped. */
+  readonly unreadBytes: number;
+  /** From here on it is closed. */
+  readonly unreadBytesMax: number;
+  readonly messagesPerTurn: number;
+  /** Taken from one stream connection in one turn. */
+  readonly bytesPerTurn: number;
+  /** For the first byte, and the first line. */
+  readonly firstLineMs: number;
+  /** For a message, from its first byte to its last. */
+  readonly messageMs: number;
+  /** For an incoming stream to be taken. */
+  readonly acceptMs: number;
+  /** For a client to read the last that it is told, before its connection is torn. */
+  readonly lingerMs: number;
+}
+
+const KIB = 1024;
+const MIB: number = 1024 * KIB;
+
+export const BOUNDS: Bounds = {
+  controlConnections: 256,
+  unsorted: 1_024,
+  streamsPerClient: 1_024,
+  streamsWithoutClient: 1_024,
+  streams: 8_192,
+  dials: 256,
+  ports: 256,
+  waiting: 1_024,
+  requests: 1_024,
+  earlyNotices: 1_024,
+  unreadBytes: MIB,
+  unreadBytesMax: 2 * MIB,
+  messagesPerTurn: 64,
+  bytesPerTurn: 512 * KIB,
+  firstLineMs: 10_000,
+  messageMs: 10_000,
+  acceptMs: 10_000,
+  lingerMs: 1_000,
+};
+
+export const MESSAGE_BYTES_MAX: number = CONTROL_BYTES_MAX;
+/** What Node buffers per connection and direction before it asks to wait: several reads of 64 KiB, which is where a Unix socket is fast. */
+export const SOCKET_BUFFER_BYTES: number = 256 * KIB;

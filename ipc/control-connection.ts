@@ -1,0 +1,257 @@
+import type { Socket } from 'node:net';
+import { WarrenError } from '../base/errors.ts';
+import type { Bounds } from './bounds.ts';
+import type { Client, ClientRegistry, ClientSink } from './client-registry.ts';
+import { closeGently } from './close-gently.ts';
+import { ControlCommands } from './control-commands.ts';
+import { FrameReader } from './framing.ts';
+import type { AdminHost } from './host.ts';
+import { MessageWriter } from './message-writer.ts';
+import {
+  type Command,
+  decodeClientMessage,
+  encodeEvent,
+  encodeRefusal,
+  encodeReply,
+  type Replies,
+  type ReplyPages,
+  type Request,
+  type ServerEvent,
+} from './messages.ts';
+
+/**
+ * The daemon's end of one control connection: so many messages a turn, in their order, until the client is gone. A client that
+ * does not read, or asks for more than it waits for, is not read from until it has caught up: it holds up itself.
+ */
+export class ControlConnection implements ClientSink {
+  readonly #socket: Socket;
+  readonly #bounds: Bounds;
+  readonly #reader: FrameReader = new FrameReader();
+  readonly #writer: MessageWriter;
+  readonly #client: Client;
+  readonly #commands: ControlCommands;
+  /** Requests that wait, by id. */
+  readonly #waiting: Map<number, AbortController> = new Map();
+  /** Of the reply that is too long for one message. Until all of it is written, no further request is looked at. */
+  #pages: ReplyPages | undefined;
+  #leftInTurn: number;
+  /** Messages may be left in the reader; nothing is read from the socket until `#work` has been through them. */
+  #isPaused = false;
+  #isScheduled = false;
+  #hasEnded = false;
+  #isOver = false;
+  #partialTimer: NodeJS.Timeout | undefined;
+
+  /** `first` is what came behind the first byte. */
+  constructor(
+    socket: Socket,
+    first: Uint8Array,
+    host: AdminHost,
+    isAdmin: boolean,
+    registry: ClientRegistry,
+    bounds: Bounds,
+  ) {
+    this.#socket = socket;
+    this.#bounds = bounds;
+    this.#writer = new MessageWriter(socket, () => this.#work());
+    this.#client = registry.open(this);
+    this.#commands = new ControlCommands(host, isAdmin, this.#client);
+    this.#leftInTurn = bounds.messagesPerTurn;
+    const onEnd = (): void => {
+      this.#hasEnded = true;
+      this.#work();
+    };
+    socket.on('data', (chunk: Buffer) => this.#received(chunk));
+    socket.on('end', onEnd);
+    socket.on('close', onEnd);
+    this.#received(first);
+  }
+
+  event(event: ServerEvent): void {
+    if (this.#isOver) return;
+    if (event.event === 'datagram' && this.#writer.unreadBytes >= this.#bounds.unreadBytes) return;
+    this.#write(encodeEvent(event));
+  }
+
+  /** Says why, and ends the connection. */
+  close(error: WarrenError): void {
+    if (this.#isOver) return;
+    this.#write(encodeEvent({ event: 'error', error }));
+    this.#end();
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#isOver) return;
+    this.#reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
+    this.#work();
+  }
+
+  #work(): void {
+    while (!this.#isOver && !this.#mustWait()) {
+      if (this.#pages !== undefined) {
+        this.#nextPage(this.#pages);
+        continue;
+      }
+      const body = this.#reader.next();
+      if (body === undefined) {
+        this.#exhausted();
+        return;
+      }
+      if (typeof body === 'string') {
+        this.close(unreadable(body === 'empty' ? 'a message of length 0' : 'a message longer than 16,384 bytes'));
+        return;
+      }
+      this.#leftInTurn -= 1;
+      this.#stopPartialTimer();
+      this.#handle(body);
+    }
+    if (this.#isOver) return;
+    this.#isPaused = true;
+    // What we do not read is not late.
+    this.#stopPartialTimer();
+    this.#socket.pause();
+    if (this.#leftInTurn === 0) this.#goOnNextTurn();
+  }
+
+  #mustWait(): boolean {
+    if (this.#leftInTurn === 0) return true;
+    if (!this.#socket.destroyed && this.#writer.unreadBytes >= this.#bounds.unreadBytes) return true;
+    // The end of a client is not put off by what it waits for.
+    return !this.#hasEnded && this.#waiting.size >= this.#bounds.requests;
+  }
+
+  /** A page is a message's worth of memory and many messages' worth of work: the others come first. */
+  #nextPage(pages: ReplyPages): void {
+    this.#write(pages.next());
+    if (pages.isDone) this.#pages = undefined;
+    this.#leftInTurn = 0;
+  }
+
+  #goOnNextTurn(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#leftInTurn = this.#bounds.messagesPerTurn;
+      this.#work();
+    });
+  }
+
+  #exhausted(): void {
+    if (this.#hasEnded) {
+      this.#end();
+      return;
+    }
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#socket.resume();
+    }
+    if (this.#reader.isPartial && this.#partialTimer === undefined) {
+      const late = (): void => this.close(unreadable('a message that was not complete in time'));
+      this.#partialTimer = setTimeout(late, this.#bounds.messageMs);
+    }
+  }
+
+  #stopPartialTimer(): void {
+    clearTimeout(this.#partialTimer);
+    this.#partialTimer = undefined;
+  }
+
+  #handle(body: Uint8Array): void {
+    const message = decodeClientMessage(body);
+    if (message.kind === 'unreadable') {
+      this.close(unreadable(`a message that is none: ${message.reason}`));
+      return;
+    }
+    const { id } = message;
+    if (id !== undefined && this.#waiting.has(id)) this.close(unreadable('the id of a request that still waits'));
+    else if (message.kind === 'misuse') this.#refuse(id, message.error);
+    else if (message.request.do === 'cancel') this.#cancel(id, message.request.request);
+    else this.#run(id, message.request);
+  }
+
+  #run(id: number | undefined, request: Request): void {
+    const controller = new AbortController();
+    let result: Replies[Command] | Promise<Replies[Command]>;
+    try {
+      result = this.#commands.run(request, controller.signal);
+    } catch (error) {
+      this.#refuse(id, ofHost(error));
+      return;
+    }
+    if (result instanceof Promise) void this.#await(id, request.do, result, controller);
+    else this.#reply(id, request.do, result);
+  }
+
+  async #await(
+    id: number | undefined,
+    command: Command,
+    result: Promise<Replies[Command]>,
+    controller: AbortController,
+  ): Promise<void> {
+    // Nobody would hear of it, and nothing count it.
+    if (id === undefined) controller.abort();
+    else this.#waiting.set(id, controller);
+    try {
+      const reply = await result;
+      if (!controller.signal.aborted) this.#reply(id, command, reply);
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      this.#refuse(id, ofHost(error));
+    }
+    if (id === undefined || controller.signal.aborted) return;
+    this.#waiting.delete(id);
+    this.#work();
+  }
+
+  #cancel(id: number | undefined, request: number): void {
+    const controller = this.#waiting.get(request);
+    this.#waiting.delete(request);
+    controller?.abort();
+    if (controller !== undefined) this.#refuse(request, cancelled());
+    this.#reply(id, 'cancel', {});
+  }
+
+  #reply(id: number | undefined, command: Command, reply: Replies[Command]): void {
+    if (id === undefined) return;
+    const pages = encodeReply(id, command, reply as never);
+    this.#write(pages.next());
+    if (!pages.isDone) this.#pages = pages;
+  }
+
+  #refuse(id: number | undefined, error: WarrenError): void {
+    if (id !== undefined) this.#write(encodeRefusal(id, error));
+  }
+
+  #write(body: Uint8Array): void {
+    if (this.#isOver || this.#socket.destroyed) return;
+    this.#writer.write(body);
+    if (this.#writer.unreadBytes <= this.#bounds.unreadBytesMax) return;
+    this.#end();
+    this.#socket.destroy();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopPartialTimer();
+    for (const controller of this.#waiting.values()) controller.abort();
+    this.#waiting.clear();
+    this.#client.close();
+    closeGently(this.#socket, this.#bounds.lingerMs);
+  }
+}
+
+/** What a node refuses is for the client; anything else it throws is a defect, and not to be hidden. */
+function ofHost(error: unknown): WarrenError {
+  if (error instanceof WarrenError) return error;
+  throw error;
+}
+
+function cancelled(): WarrenError {
+  return new WarrenError('ERR_WARREN_CANCELLED', 'this was cancelled', 'Nothing to be done: the program asked for it.');
+}
+
+function unreadable(what: string): WarrenError {
+  return new WarrenError('ERR_WARREN_PROTOCOL', `this cannot be read: ${what}`, 'See ipc/PROTOCOL.md.');
+}

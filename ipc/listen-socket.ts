@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, lstatSync, rmSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { toHex } from '../base/bytes.ts';
+import { WarrenError } from '../base/errors.ts';
+import { SOCKET_BUFFER_BYTES } from './bounds.ts';
+import { codeOf } from './socket-path.ts';
+
+/**
+ * A listening Unix socket at a path, which is ours alone. It is bound under a name that nobody knows and then linked to its own:
+ * a link never replaces what is there, so of two daemons one gets the path; and Node, which removes what it has bound without
+ * looking, finds nothing to remove, so that in the end only our own socket is.
+ */
+export class ListenSocket {
+  readonly path: string;
+  readonly #server: Server;
+  readonly #inode: string;
+
+  private constructor(path: string, server: Server) {
+    this.path = path;
+    this.#server = server;
+    this.#inode = inodeOf(path)!;
+  }
+
+  /** In a directory that has been checked. Thrown: a daemon is running there. */
+  static async open(path: string, accept: (socket: Socket) => void): Promise<ListenSocket> {
+    const server = createServer({ allowHalfOpen: true, highWaterMark: SOCKET_BUFFER_BYTES }, accept);
+    const hidden = join(dirname(path), `.${toHex(randomBytes(3))}`);
+    await bind(server, hidden);
+    try {
+      await take(path, hidden);
+      return new ListenSocket(path, server);
+    } catch (error) {
+      server.close();
+      throw error;
+    } finally {
+      rmSync(hidden, { force: true });
+    }
+  }
+
+  /** No new connections from here on. */
+  close(): void {
+    // Another daemon's socket may stand there by now, if somebody has removed ours.
+    if (inodeOf(this.path) === this.#inode) unlinkSync(this.path);
+    this.#server.close();
+  }
+}
+
+const CONNECTIONS_WAITING = 1_024;
+/** Somebody may be faster each time; but not for long. */
+const ATTEMPTS_MAX = 10;
+
+function bind(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(bindError(path, codeOf(error))));
+    server.once('listening', () => {
+      server.removeAllListeners('error');
+      // A connection that the system does not hand over, for want of descriptors, is lost to its program and to nobody else.
+      server.on('error', () => {});
+      resolve();
+    });
+    // The mode of a socket is fixed while it is bound, which happens before `listen` returns.
+    const umask = process.umask(0o077);
+    server.listen({ path, backlog: CONNECTIONS_WAITING });
+    process.umask(umask);
+  });
+}
+
+async function take(path: string, hidden: string): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    if (link(hidden, path)) return;
+    const found = inodeOf(path);
+    if (found === undefined) continue;
+    if (!lstatSync(path).isSocket()) throw inTheWay(path);
+    if (await isAnswered(path)) break;
+    // Nobody listens there any more. Only what has been asked is removed, not what another daemon has put there since.
+    if (inodeOf(path) === found) unlinkSync(path);
+  }
+  throw new WarrenError(
+    'ERR_WARREN_DAEMON_RUNNING',
+    `a daemon is running at ${JSON.stringify(path)}`,
+    'Use it, stop it with: warren down, or set WARREN_SOCKET to another directory.',
+  );
+}
+
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw bindError(to, codeOf(error));
+  }
+}
+
+/** A socket whose process is gone refuses; anything else is a sign of life. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => {
+      const code = codeOf(error);
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
+  });
+}
+
+function inodeOf(path: string): string | undefined {
+  const status = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  return status === undefined ? undefined : `${status.dev}:${status.ino}`;
+}
+
+function inTheWay(path: string): WarrenError {
+  return new WarrenError(
+    'ERR_WARREN_SOCKET_UNSAFE',
+    `${JSON.stringify(path)} is no socket`,
+    'Remove it, or set WARREN_SOCKET to another directory.',
+  );
+}
+
+function bindError(path: string, code: string): WarrenError {
+  return new WarrenError(
+    'ERR_WARREN_SOCKET',
+    `cannot listen at ${JSON.stringify(path)}: ${code}`,
+    'Set WARREN_SOCKET to a directory of your own, on a local file system.',
+  );
+}
