@@ -176,6 +176,8 @@ export class EndpointDriver {
     if (at === NEVER) return;
     const wait = Math.ceil((at - systemNow()) / 1_000);
     this.#timer = setTimeout(this.#ring, Math.min(wait, TIMER_MS_MAX));
+    // Whether the process lives on is the socket's to say: an owner may have let go of it.
+    this.#timer.unref();
   }
 
   readonly #ring = (): void => {

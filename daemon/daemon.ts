@@ -1,0 +1,259 @@
+import * as nodeFs from 'node:fs';
+import { join } from 'node:path';
+import { WarrenError } from '../base/errors.ts';
+import { wipeIdentity } from '../crypto/identity.ts';
+import { opensslBackend } from '../crypto/openssl.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { LocalServer } from '../ipc/server.ts';
+import { prepareSocketDirectory, socketPaths } from '../ipc/socket-path.ts';
+import type { DaemonConfig } from './config.ts';
+import { formatListenAddress } from './config-values.ts';
+import { DirectoryLock } from './directory-lock.ts';
+import { loadOrCreateIdentity } from './key-file.ts';
+import { loadPort, PORT_FILE_BYTES_MAX, portsToTry, savePort } from './listen-port.ts';
+import type { Log } from './log.ts';
+import { Node, type NodeOptions } from './node.ts';
+import { openOwnDirectory } from './own-directory.ts';
+import { readPassphrase } from './passphrase-file.ts';
+import { StateFile } from './state-file.ts';
+import { SystemRng } from './system-rng.ts';
+import { BindError } from './udp-socket.ts';
+
+/**
+ * A daemon: a node with a state directory that is its own, an identity and a peer book that last, and the local socket. What is
+ * process about it (signals, exit codes, standing in the background) is not here, so that a program can run one inside itself.
+ *
+ * Each step of the start leaves behind how it is undone. A start that fails undoes what was done, the last first; a stop is the
+ * same.
+ */
+export async function startDaemon(config: DaemonConfig, options: DaemonOptions): Promise<RunningDaemon> {
+  const undo = new UndoList(options.log);
+  try {
+    return await start(config, options, undo);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+export interface DaemonOptions {
+  readonly log: Log;
+  /** Shown by `status`. */
+  readonly version: string;
+}
+
+export interface RunningDaemon {
+  readonly report: StartReport;
+  /** Resolves once it has stopped, by whomever; to the error where it could not go on. */
+  readonly stopped: Promise<Error | undefined>;
+  /** What was written still arrives, in `Node.close`'s time; then tunnels, sockets and locks go. More than once is once. */
+  stop(): Promise<void>;
+}
+
+/** What a started daemon tells whoever started it. */
+export interface StartReport {
+  readonly pid: number;
+  /** `0:0000.7F3A.19C2`. */
+  readonly address: string;
+  /** Empty where it has none. */
+  readonly name: string;
+  /** Hex of the identity key. */
+  readonly key: string;
+  /** Whether this start made the identity. */
+  readonly created: boolean;
+  readonly state: string;
+  /** The directory of `app.sock` and `admin.sock`. */
+  readonly socket: string;
+  /** `[::]:4440`, with the port as it was had. */
+  readonly listen: string;
+}
+
+async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoList): Promise<RunningDaemon> {
+  const { log } = options;
+  const paths = socketPaths({ WARREN_SOCKET: config.socket });
+  const { directory: socket } = paths;
+  const { path: state } = openOwnDirectory(config.state, 'state directory');
+  prepareSocketDirectory(socket);
+  const locks = await lockDirectories(state, socket, undo);
+  const isHeld = (): boolean => locks.every((lock) => lock.isHeld());
+
+  const { identity, created } = openIdentity(config, state);
+  undo.add(() => wipeIdentity(identity));
+
+  const stopping = new Stopping(undo, log);
+  const portFile = new StateFile(state, 'udp-port', { bytesMax: PORT_FILE_BYTES_MAX, isHeld });
+  const node = await openNode(config, portFile, log, {
+    identity,
+    profile: config.name === undefined ? {} : { name: config.name },
+    config: { congestion: config.congestion, peerTimeout: config.peerTimeout, mtuMax: config.mtu },
+    peers: new StateFile(state, 'peers.json', { bytesMax: PEER_BOOK_BYTES_MAX, isHeld }),
+    version: options.version,
+    log: ({ level, event, fields }) => log.event(level, event, fields),
+    onShutdown: () => void stopping.stop(),
+  });
+  undo.add(() => node.close());
+  const server = await LocalServer.open({ host: node, paths });
+  undo.add(async () => {
+    // First, so that what programs have written arrives: the server's end is the end of their streams.
+    await node.close();
+    await server.close();
+  });
+  attempt(log, 'port-not-remembered', () => savePort(portFile, node.localPort));
+
+  const report: StartReport = {
+    pid: process.pid,
+    ...node.self,
+    created,
+    state,
+    socket,
+    listen: formatListenAddress({ host: config.listen?.host, port: node.localPort }),
+  };
+  undo.add(watchLocks(isHeld, stopping, log));
+  log.info('started', { ...report });
+  return { report, stopped: stopping.stopped, stop: () => stopping.stop() };
+}
+
+async function lockDirectories(state: string, socket: string, undo: UndoList): Promise<readonly DirectoryLock[]> {
+  const locks: DirectoryLock[] = [];
+  const places = [
+    [state, 'state directory'],
+    // Somebody may keep both in one place, which is locked once.
+    ...(nodeFs.realpathSync(state) === nodeFs.realpathSync(socket) ? [] : [[socket, 'socket directory']]),
+  ] as const;
+  for (const [directory, what] of places) {
+    const lock = await DirectoryLock.acquire(directory!, what!);
+    undo.add(() => lock.release());
+    locks.push(lock);
+  }
+  return locks;
+}
+
+function openIdentity(config: DaemonConfig, state: string): ReturnType<typeof loadOrCreateIdentity> {
+  let passphrase: Secret | undefined;
+  try {
+    passphrase = config.passphraseFile === undefined ? undefined : readPassphrase(config.passphraseFile);
+    return loadOrCreateIdentity(join(state, 'identity.json'), {
+      backend: opensslBackend,
+      rng: new SystemRng(),
+      network: NETWORK,
+      passphrase,
+    });
+  } finally {
+    passphrase?.wipe();
+  }
+}
+
+/** On the port that was asked for; where none was, on the first that can be had. */
+async function openNode(config: DaemonConfig, portFile: StateFile, log: Log, options: NodeOptions): Promise<Node> {
+  const { listen } = config;
+  if (listen !== undefined) return Node.open({ ...options, udp: listen });
+  const ports = portsToTry(attempt(log, 'port-forgotten', () => loadPort(portFile)));
+  for (const port of ports.slice(0, -1)) {
+    try {
+      return await Node.open({ ...options, udp: { port } });
+    } catch (error) {
+      // In use; or a port of an earlier start under another user, who could have it.
+      if (!(error instanceof BindError)) throw error;
+    }
+  }
+  return Node.open({ ...options, udp: { port: ports.at(-1)! } });
+}
+
+/** Not to be asked for by a removed file; and soon enough that two daemons of one identity do not live side by side. */
+function watchLocks(isHeld: () => boolean, stopping: Stopping, log: Log): () => void {
+  const timer = setInterval(() => {
+    if (isHeld()) return;
+    clearInterval(timer);
+    const error = new WarrenError(
+      'ERR_WARREN_LOCK_LOST',
+      'the lock of the state directory or of the socket directory is gone, or another daemon has taken it',
+      'leave these directories to the daemon while it runs; start it again',
+    );
+    log.error('lock-lost', { error });
+    void stopping.stop(error);
+  }, LOCK_WATCH_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** What is of use and not of need: the daemon runs without. */
+function attempt<T>(log: Log, kind: string, step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof WarrenError)) throw error;
+    log.warn(kind, { error });
+    return undefined;
+  }
+}
+
+/** Stops once, whoever asks, and tells everybody who waits for that. */
+class Stopping {
+  readonly stopped: Promise<Error | undefined>;
+  readonly #undo: UndoList;
+  readonly #log: Log;
+  #resolve!: (error: Error | undefined) => void;
+  #isStopping = false;
+
+  constructor(undo: UndoList, log: Log) {
+    this.#undo = undo;
+    this.#log = log;
+    this.stopped = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  async stop(error?: Error): Promise<void> {
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      await this.#undo.run();
+      this.#log.info('stopped', {});
+      this.#resolve(error);
+    }
+    await this.stopped;
+  }
+}
+
+/** How to take back what was done, the last first. A step that fails or hangs does not keep the others from being taken. */
+class UndoList {
+  readonly #steps: (() => unknown)[] = [];
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await withLimit(step());
+      } catch (error) {
+        this.#log.warn('stop-incomplete', { error: error instanceof Error ? error : String(error) });
+      }
+    }
+  }
+}
+
+async function withLimit(work: unknown): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`a step took more than ${STEP_MS_MAX} ms`)), STEP_MS_MAX);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The one network there is. */
+const NETWORK = 0;
+/** 4,096 peers, each with a record of 600 bytes and eight endpoints as text. */
+const PEER_BOOK_BYTES_MAX: number = 32 * 2 ** 20;
+const LOCK_WATCH_MS = 5_000;
+/** More than node and server together take by themselves. */
+const STEP_MS_MAX = 10_000;
