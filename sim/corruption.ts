@@ -12,7 +12,7 @@ export interface CorruptionInput {
 
 /**
  * The datagram broken in the asked way, and the way it was broken: always different from what it was. Where a splice has no
- * earlier datagram, or would change nothing, one byte is changed in its place.
+ * earlier datagram, or would give either of the two whole, one byte is changed in its place: what is called broken was never sent.
  */
 export function corrupt(input: CorruptionInput, rng: SeededRng): { bytes: Uint8Array; corruption: Corruption } {
   const { bytes, kind, earlier } = input;
@@ -28,7 +28,8 @@ export function corrupt(input: CorruptionInput, rng: SeededRng): { bytes: Uint8A
       const cut = 1 + rng.below(Math.max(1, bytes.length - 1));
       if (earlier === undefined) return changeByte(bytes, rng);
       const spliced = concat(bytes.subarray(0, cut), earlier.subarray(cut));
-      return equal(spliced, bytes) ? changeByte(bytes, rng) : { bytes: spliced, corruption: 'splice' };
+      const isWhole = equal(spliced, bytes) || equal(spliced, earlier);
+      return isWhole ? changeByte(bytes, rng) : { bytes: spliced, corruption: 'splice' };
     }
   }
 }

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { MILLISECOND, SECOND } from '../base/time.ts';
+import { type Instant, instant, MILLISECOND, SECOND } from '../base/time.ts';
 
 /** What one direction does to datagrams. Spans are whole microseconds, rates probabilities per datagram sent. */
 export interface LinkConfig {
@@ -28,6 +28,8 @@ export interface LinkConfig {
   /** The largest datagram in bytes; a larger one is dropped in silence. */
   readonly mtu: number;
   readonly down: boolean;
+  /** A clog: what is sent meanwhile lands then, all at once, and nothing before. */
+  readonly heldUntil: Instant;
 }
 
 export type Corruption = 'bit' | 'byte' | 'truncation' | 'splice';
@@ -52,6 +54,7 @@ export const PERFECT_LINK: LinkConfig = {
   queue: 100,
   mtu: 65_507,
   down: false,
+  heldUntil: instant(0),
 };
 
 export function checkLinkConfig(config: LinkConfig): void {

@@ -9,7 +9,7 @@ import type { SeededRng } from './rng.ts';
  * and hands each back to `land` at its time.
  *
  * A datagram meets, in this order: the cable (down takes nothing), the MTU, the drop-tail queue in front of the bandwidth, loss
- * on the wire, corruption, delay with jitter, duplication. Replays come beside it: any datagram sent may set free an older one.
+ * on the wire, corruption, delay with jitter, a clog, duplication. Replays come beside it: any datagram sent may set free an older one.
  * What is lost on the wire has used bandwidth; duplicates and replays are made behind the bottleneck and use none.
  *
  * An envelope is whatever the caller wants back with a datagram and with all its copies, the addresses for instance.
@@ -72,7 +72,8 @@ export class Link<Envelope> {
     if (departure === undefined) return this.#drop('queueDropped', deliveries);
     if (isLost) return this.#drop('lost', deliveries);
 
-    const at = after(departure, config.delay + jitter + (isHeldBack ? config.reorderDelay : 0));
+    const due = after(departure, config.delay + jitter + (isHeldBack ? config.reorderDelay : 0));
+    const at = latest(due, config.heldUntil);
     const original: Mutable<Delivery<Envelope>> = {
       at,
       bytes: new Uint8Array(bytes),
@@ -86,7 +87,8 @@ export class Link<Envelope> {
     if (isCorrupted) this.#corrupt(original);
     deliveries.unshift(original);
     if (isDuplicated) {
-      const copyAt = after(departure, config.delay + this.#drawJitter(this.#streams.copyJitter));
+      const copyDue = after(departure, config.delay + this.#drawJitter(this.#streams.copyJitter));
+      const copyAt = latest(copyDue, config.heldUntil);
       deliveries.push({ at: copyAt, bytes: new Uint8Array(bytes), envelope, number, origin: 'duplicate' });
       stats.duplicated++;
       stats.inFlight++;
@@ -220,6 +222,10 @@ const NO_STATS: LinkStats = {
   reordered: 0,
   inFlight: 0,
 };
+
+function latest(a: Instant, b: Instant): Instant {
+  return Math.max(a, b) as Instant;
+}
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -9,11 +9,17 @@ import { parseSeeds, runRange } from './range.ts';
 const USAGE = `npm run sim -- [CAMPAIGN] --seed N [--trace]              one seed; the same seed gives the same digest
 npm run sim -- CAMPAIGN --seeds A..B [--jobs N] [--resume FILE]
                                                           a range of seeds, ends with "N passed, M failed"
-npm run sim -- grid [--json] [--jobs N]                   tables of goodput, loss and fairness for each congestion controller
+npm run sim -- grid [--only TEXT] [--check | --write] [--json] [--jobs N]
+                                                          tables of goodput, loss and fairness for each congestion controller;
+                                                          1 where a figure that is demanded is missed
 
   --trace        every event, packet by packet
   --jobs N       on so many cores (all of them)
   --resume FILE  keeps what is done in that file, and goes on from it
+  --only TEXT    only the rows with that in their name
+  --check        compares with sim/tables/grid.md; 1 where a row is another
+  --write        makes that file anew
+  --json         one JSON object on the last line of standard output
 
 campaigns:
 ${campaignNames()
@@ -32,6 +38,9 @@ async function main(): Promise<number> {
       trace: { type: 'boolean' },
       json: { type: 'boolean' },
       resume: { type: 'string' },
+      only: { type: 'string' },
+      check: { type: 'boolean' },
+      write: { type: 'boolean' },
     },
   });
   const [name = 'swarm', ...more] = positionals;
@@ -43,11 +52,14 @@ async function main(): Promise<number> {
   };
   if (name === 'grid') {
     refuse('to the grid', 'seed', 'seeds', 'trace', 'resume');
-    return await runGrid(values.json ?? false, jobs);
+    if (values.write) refuse('with --write', 'check', 'only');
+    if (values.only === '') throw new Misuse("--only names a part of a row's name");
+    const committed = values.write ? 'write' : values.check ? 'check' : 'ignore';
+    return await runGrid({ only: values.only, asJson: values.json ?? false, jobs, committed });
   }
   const campaign = CAMPAIGNS[name];
   if (campaign === undefined) throw new Misuse(`there is no campaign ${name}`);
-  refuse('to a campaign', 'json');
+  refuse('to a campaign', 'json', 'only', 'check', 'write');
   if (values.seeds !== undefined) {
     refuse('with a range of seeds', 'seed', 'trace');
     const range = parseSeeds(values.seeds);

@@ -211,11 +211,12 @@ export class Network {
 
   /** A forged datagram: straight to its destination, past all links. */
   inject(datagram: Injection): void {
-    const { from, to, delay = 0 } = datagram;
+    const { from, to, delay = 0, copyOf, corruption } = datagram;
     const bytes = new Uint8Array(datagram.bytes);
     this.#mix('injected', from, to, bytes);
-    const envelope: Envelope = { id: ++this.#datagrams, fromHost: ADVERSARY, toHost: NOBODY, from, to };
-    const copy: Copy = { envelope, bytes, origin: 'injected' };
+    const id = copyOf ?? ++this.#datagrams;
+    const envelope: Envelope = { id, fromHost: ADVERSARY, toHost: NOBODY, from, to };
+    const copy: Copy = { envelope, bytes, origin: 'injected', ...(corruption === undefined ? {} : { corruption }) };
     this.#schedule(after(this.#now, delay), { kind: 'injection', copy });
   }
 
@@ -530,6 +531,9 @@ export interface Injection {
   readonly to: SimAddress;
   readonly bytes: Uint8Array;
   readonly delay?: number;
+  /** The number of the datagram it was made from, and what was done to it. */
+  readonly copyOf?: number;
+  readonly corruption?: Corruption;
 }
 
 interface Envelope {

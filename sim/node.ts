@@ -24,14 +24,17 @@ export function simRoute(address: SimAddress): SimRoute {
 export class SimNode implements SimMachine {
   readonly endpoint: Endpoint;
   readonly #listener: SimNodeListener;
+  readonly #watch: NodeWatch | undefined;
   readonly #routes: Map<string, SimRoute> = new Map();
   readonly #buffer: Uint8Array = new Uint8Array(65_536);
   #batch: { readonly to: SimAddress; readonly length: number; readonly segmentSize: number } | undefined;
   #batchOffset = 0;
+  #isSending = false;
 
   constructor(options: SimNodeOptions, now: Instant) {
-    const { listener, ...endpoint } = options;
+    const { listener, watch, ...endpoint } = options;
     this.#listener = listener;
+    this.#watch = watch;
     this.endpoint = new Endpoint({ admit: () => true, ...endpoint }, now);
   }
 
@@ -47,11 +50,14 @@ export class SimNode implements SimMachine {
   }
 
   handleDatagram(from: SimAddress, bytes: Uint8Array, now: Instant): void {
-    this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+    const handle = (): void => this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+    if (this.#watch === undefined) handle();
+    else this.#watch.datagram(this.endpoint, bytes, handle);
     this.drain();
   }
 
   handleTimeout(now: Instant): void {
+    this.#watch?.timeout(this.endpoint);
     this.endpoint.handleTimeout(now);
     this.drain();
   }
@@ -61,10 +67,16 @@ export class SimNode implements SimMachine {
   }
 
   pollDatagram(now: Instant): OutgoingDatagram | undefined {
+    if (!this.#isSending) {
+      this.#isSending = true;
+      this.#watch?.beforeSending(this.endpoint);
+    }
     if (this.#batch === undefined || this.#batchOffset >= this.#batch.length) {
       const transmit = this.endpoint.pollTransmit(this.#buffer, now);
       if (transmit === undefined) {
         this.#batch = undefined;
+        this.#isSending = false;
+        this.#watch?.afterSending();
         this.drain();
         return undefined;
       }
@@ -101,6 +113,17 @@ export interface SimNodeListener {
   stream?(event: PeerStreamEvent): void;
 }
 
+/** Looks over a node's shoulder, and throws where a rule is broken. */
+export interface NodeWatch {
+  /** Around one datagram, which `handle` gives to the endpoint. */
+  datagram(endpoint: Endpoint, bytes: Uint8Array, handle: () => void): void;
+  /** Before its timer is served. */
+  timeout(endpoint: Endpoint): void;
+  /** It has had an input, and sends now what it has to send; `afterSending` when that is done. */
+  beforeSending(endpoint: Endpoint): void;
+  afterSending(): void;
+}
+
 export interface SimNodeOptions {
   readonly crypto: CryptoBackend;
   readonly rng: Rng;
@@ -110,4 +133,5 @@ export interface SimNodeOptions {
   readonly parts?: NonNullable<EndpointOptions['parts']>;
   readonly admit?: EndpointOptions['admit'];
   readonly listener: SimNodeListener;
+  readonly watch?: NodeWatch | undefined;
 }

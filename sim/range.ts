@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { opensslBackend } from '../crypto/openssl.ts';
-import { CAMPAIGNS } from './campaigns/index.ts';
+import { CAMPAIGNS, type CampaignResult } from './campaigns/index.ts';
 
 /**
  * A range of seeds on every core. The seeds are dealt out in small shares, so that one slow world does not keep a core waiting;
@@ -29,7 +29,7 @@ const FAILURES_PRINTED_MAX = 20;
 const TELL_EVERY_SECONDS = 60;
 
 /**
- * Prints the failures and, last, `N passed, M failed`; 0 where nothing failed. With `resume`, what is done is kept in that file
+ * Prints the failures, what happened in the runs that passed, and, last, `N passed, M failed`; 0 where nothing failed. With `resume`, what is done is kept in that file
  * after each share, what the file says is done is not run again, and the sums are over all of it.
  */
 export async function runRange(
@@ -54,6 +54,7 @@ export async function runRange(
   let toldAt = 0;
   const report = (share: ShareResult): void => {
     progress.passed += share.passed;
+    addCounts(progress.counts, share.counts);
     progress.done.push(share.first);
     for (const failure of share.failures) {
       progress.failures.push(failure);
@@ -82,6 +83,7 @@ export async function runRange(
   await Promise.all(Array.from({ length: Math.min(jobs, shares.length) }, worker));
   if (process.stderr.isTTY) process.stderr.write('\r');
   process.stdout.write(`${name}, seeds ${range.first}..${range.last}, ${elapsed().toFixed(1)} s\n`);
+  printCounts(progress.counts);
   process.stdout.write(`${progress.passed} passed, ${progress.failures.length} failed\n`);
   return progress.failures.length === 0 ? 0 : 1;
 }
@@ -98,6 +100,20 @@ function printFailure({ seed, reason }: SeedFailure): void {
   process.stdout.write(`seed ${seed}: ${reason}\n`);
 }
 
+/** So often over all seeds; what never happened was not tested, and stands by itself. */
+function printCounts(counts: Readonly<Record<string, number>>): void {
+  const entries = Object.entries(counts);
+  if (entries.length === 0) return;
+  const happened = entries.filter(([, times]) => times > 0).map(([what, times]) => `${what} ${times}`);
+  const never = entries.filter(([, times]) => times === 0).map(([what]) => what);
+  process.stdout.write(`happened: ${happened.join(', ')}\n`);
+  if (never.length > 0) process.stdout.write(`never happened: ${never.join(', ')}\n`);
+}
+
+function addCounts(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [what, times] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + times;
+}
+
 /** What a run that is to be resumed leaves behind. */
 interface Progress extends SeedRange {
   readonly campaign: string;
@@ -106,10 +122,12 @@ interface Progress extends SeedRange {
   readonly done: number[];
   passed: number;
   readonly failures: SeedFailure[];
+  /** Of the campaigns that count what happened, over all seeds that passed. */
+  readonly counts: Record<string, number>;
 }
 
 function newProgress(campaign: string, { first, last }: SeedRange): Progress {
-  return { campaign, first, last, share: SHARE, done: [], passed: 0, failures: [] };
+  return { campaign, first, last, share: SHARE, done: [], passed: 0, failures: [], counts: {} };
 }
 
 function countDone({ passed, failures }: Progress): number {
@@ -127,7 +145,8 @@ function readProgress(file: string, campaign: string, range: SeedRange): Progres
   }
   const { first, last } = range;
   const isOurs = read.campaign === campaign && read.first === first && read.last === last && read.share === SHARE;
-  if (isOurs && Array.isArray(read.done) && Array.isArray(read.failures)) return read;
+  const isWhole = Array.isArray(read.done) && Array.isArray(read.failures) && typeof read.counts === 'object';
+  if (isOurs && isWhole) return read;
   return `--resume ${file} is of ${read.campaign}, seeds ${read.first}..${read.last}, and not of this run`;
 }
 
@@ -152,25 +171,33 @@ interface ShareResult {
   readonly first: number;
   readonly passed: number;
   readonly failures: readonly SeedFailure[];
+  readonly counts: Readonly<Record<string, number>>;
 }
 
 function runShare(name: string, share: SeedRange): ShareResult {
   let passed = 0;
   const failures: SeedFailure[] = [];
+  const counts: Record<string, number> = {};
   for (let seed = share.first; seed <= share.last; seed++) {
-    const reason = runSeed(name, seed);
-    if (reason === undefined) passed += 1;
-    else failures.push({ seed, reason });
+    const result = runSeed(name, seed);
+    if (typeof result === 'string') {
+      failures.push({ seed, reason: result });
+      continue;
+    }
+    passed += 1;
+    addCounts(counts, result.counts ?? {});
   }
-  return { first: share.first, passed, failures };
+  return { first: share.first, passed, failures, counts };
 }
 
-function runSeed(name: string, seed: number): string | undefined {
+/** What it saw, or why it failed. */
+function runSeed(name: string, seed: number): CampaignResult | string {
   const campaign = CAMPAIGNS[name]!;
   try {
-    const { digest } = campaign.run(seed, opensslBackend);
-    if (digest === undefined || seed % REPLAYED_EVERY !== 0) return undefined;
-    return campaign.run(seed, opensslBackend).digest === digest ? undefined : 'I12: run again, it went another way';
+    const result = campaign.run(seed, opensslBackend);
+    if (result.digest === undefined || seed % REPLAYED_EVERY !== 0) return result;
+    const again = campaign.run(seed, opensslBackend);
+    return again.digest === result.digest ? result : 'I12: run again, it went another way';
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

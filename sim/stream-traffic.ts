@@ -1,48 +1,54 @@
 import { equal } from '../base/bytes.ts';
-import { after, type Instant, MILLISECOND, SECOND } from '../base/time.ts';
+import { after, MILLISECOND } from '../base/time.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
-import {
-  DEFAULT_STREAM_CONFIG,
-  OUT_OF_ORDER_RANGES_MAX,
-  REFUSALS,
-  type StreamConfig,
-} from '../transport/streams/constants.ts';
-import type { StreamState, StreamsState } from '../transport/streams/streams.ts';
+import { REFUSALS } from '../transport/streams/constants.ts';
+import type { StreamsState, UnreadStream } from '../transport/streams/streams.ts';
 import type { Tunnel } from '../transport/tunnel.ts';
+import { StreamLimits } from './checks/stream-limits.ts';
 import { SimFailure } from './failure.ts';
+import type { Happenings } from './happenings.ts';
 import type { SeededRng } from './rng.ts';
+import { type Direction, describe, direction, type End, type Plan, pattern, type Wire } from './stream-model.ts';
+import { type Manner, StreamPlanner, streamConfigOf } from './stream-plan.ts';
 import type { SimPeer, World } from './world.ts';
 
 /**
- * Programs on every node that open streams to each other, write and read at their own pace, stop half way, and are turned away;
- * beside them the model that says what each may see. A stream has a number of its own in the whole world, which travels as its
- * source port, and every byte follows from that number and its offset.
+ * Programs on every node that open streams to each other, take them at once or late, write and read at their own pace, stop half
+ * way, and are turned away; beside them the model that says what each may see. A stream has a number of its own in the whole
+ * world, which travels as its source port, and every byte follows from that number and its offset.
  *
  * Checked at every event and read: what arrives is a prefix of what was written (I1), by the peer that wrote it (I2); FIN once and
  * after everything; nothing after a reset; a code is the one that was given. `check` holds both ends of each tunnel against each
- * other (I5, I7), `isOver` says when no stream is left (I11), and `checkEmpty` that none is remembered either (I9).
+ * other (I1, I5, I7), `isOver` says when no stream is left (I11), and `checkEmpty` that none is remembered either (I9).
  */
 export class StreamTraffic {
   readonly #world: World;
   readonly #rng: SeededRng;
-  readonly #config: StreamConfig;
+  readonly #planner: StreamPlanner;
+  readonly #happenings: Happenings;
+  readonly #onGulp: TrafficOptions['onGulp'];
   readonly #streams: Map<number, Wire> = new Map();
   /** What a program holds in its hand, by node, peer and id. */
   readonly #ends: Map<string, End> = new Map();
   /** How many of a peer's tunnel events have been seen. */
   readonly #seen: Map<SimPeer, number> = new Map();
-  readonly #limits: WeakMap<Tunnel, Map<string, number>> = new WeakMap();
+  readonly #limits: StreamLimits = new StreamLimits();
+  /** Streams that wait for a program to take them. */
+  readonly #offers: Set<Offer> = new Set();
   /** Suspended, and their programs with them. */
   readonly #asleep: Set<SimPeer> = new Set();
   #isWindingUp = false;
+  #isResting = false;
   #isTicking = false;
   #bytesRead = 0;
   #finished = 0;
 
-  constructor(world: World, config: Partial<StreamConfig> = {}) {
+  constructor(world: World, options: TrafficOptions) {
     this.#world = world;
     this.#rng = world.network.rng('stream traffic');
-    this.#config = { ...DEFAULT_STREAM_CONFIG, ...config };
+    this.#planner = new StreamPlanner(this.#rng, options.manner);
+    this.#happenings = options.happenings;
+    this.#onGulp = options.onGulp;
   }
 
   get opened(): number {
@@ -58,22 +64,25 @@ export class StreamTraffic {
     return this.#bytesRead;
   }
 
-  /** No program holds a stream any more. */
+  /** No program holds a stream any more, or could take one. */
   get isOver(): boolean {
     for (const peer of this.#world.peers) this.#hear(peer);
-    return this.#ends.size === 0;
+    return this.#isIdle;
+  }
+
+  get #isIdle(): boolean {
+    return this.#ends.size + this.#offers.size === 0;
   }
 
   /** The streams that somebody still holds, for whoever has waited too long. */
   get left(): string {
-    const describe = ({ peer, wire, out, into }: End): string =>
-      `${peer.name} holds ${wire.number} (wrote ${out.written} of ${out.plan.total}, ${out.ended ?? 'goes on'}; read ${into.read}, ${into.outcome ?? 'waits'})`;
     return [...this.#ends.values()].map(describe).join('; ');
   }
 
   /** A node runs, for the first time or again: its programs have nothing in their hands. */
   started(peer: SimPeer): void {
     for (const [key, end] of this.#ends) if (end.peer === peer) this.#ends.delete(key);
+    for (const offer of this.#offers) if (offer.peer === peer) this.#offers.delete(offer);
     this.#seen.set(peer, peer.events.length);
     this.#asleep.delete(peer);
     for (const port of PORTS) peer.node.endpoint.listen(port, this.#rng.pick([1, 4, 128]));
@@ -88,18 +97,59 @@ export class StreamTraffic {
     this.#asleep.delete(peer);
   }
 
-  /** A stream from one to the other, where the tunnel takes one. */
-  open(from: SimPeer, to: SimPeer): boolean {
+  /** Nobody does anything until `goesOn`. */
+  rests(): void {
+    this.#isResting = true;
+  }
+
+  goesOn(): void {
+    this.#isResting = false;
+    this.#keepTicking();
+  }
+
+  /** A program of the one opens streams to the other, a few or many. */
+  open(from: SimPeer, to: SimPeer): void {
+    for (let left = this.#planner.opens(); left > 0; left--) {
+      const port = this.#rng.chance(0.05) ? DEAF_PORT : this.#rng.pick(PORTS);
+      const priority = this.#rng.pick([0, 1, 2] as const);
+      const end = this.#open({ from, to, port, priority }, () => ({
+        forth: this.#planner.forth(from, to),
+        back: this.#planner.back(to),
+      }));
+      if (end === undefined) return;
+      // What is written at once rides with the opening.
+      if (this.#rng.chance(0.8)) this.#write(end);
+      this.#world.network.touch(from.host);
+    }
+  }
+
+  /** A short stream that nothing stands in the way of; `undefined` where the tunnel takes none now. */
+  openPlain(from: SimPeer, to: SimPeer, port: number): Wire | undefined {
+    const end = this.#open({ from, to, port, priority: 1 }, () => ({ forth: PLAIN, back: PLAIN }));
+    if (end === undefined) return undefined;
+    this.#write(end);
+    this.#world.network.touch(from.host);
+    return end.wire;
+  }
+
+  #open(
+    options: Pick<Wire, 'from' | 'to' | 'port' | 'priority'>,
+    draw: () => { readonly forth: Plan; readonly back: Plan },
+  ): End | undefined {
+    const { from, to, port, priority } = options;
     this.#hear(from);
-    if (this.#asleep.has(from)) return false;
-    const { network } = this.#world;
     const number = this.#streams.size + 1;
-    if (number > STREAMS_MAX) return false;
-    const port = this.#rng.chance(0.05) ? DEAF_PORT : this.#rng.pick(PORTS);
-    const priority = this.#rng.pick([0, 1, 2] as const);
+    if (this.#asleep.has(from) || number > STREAMS_MAX) return undefined;
     const ports = { source: number, destination: port };
-    const id = from.node.endpoint.openStream(to.key, ports, priority, network.now);
-    if (typeof id !== 'number') return false;
+    const id = from.node.endpoint.openStream(to.key, ports, priority, this.#world.network.now);
+    if (typeof id !== 'number') {
+      if (id === 'stream-limit') this.#happenings.add('stream limit');
+      return undefined;
+    }
+    this.#happenings.add(`priority ${priority}`);
+    const plans = draw();
+    const forth = direction(2 * number, plans.forth);
+    const back = direction(2 * number + 1, plans.back);
     const wire: Wire = {
       number,
       id,
@@ -107,20 +157,19 @@ export class StreamTraffic {
       to,
       port,
       priority,
-      forth: this.#draw(2 * number),
-      back: this.#draw(2 * number + 1),
+      forth,
+      back,
       turnedAway: undefined,
       wasOffered: false,
+      isTaken: false,
+      isTakingTold: false,
     };
     this.#streams.set(number, wire);
-    const end = this.#take(wire, from, to, wire.forth, wire.back);
-    if (this.#rng.chance(0.8)) this.#write(end);
     this.#keepTicking();
-    network.touch(from.host);
-    return true;
+    return this.#take(wire, from, to, forth, back);
   }
 
-  /** From now on everybody writes and reads as fast as it goes, and says when it is done. */
+  /** From now on everybody takes, writes and reads as fast as it goes, and says when it is done. */
   windUp(): void {
     this.#isWindingUp = true;
     for (const end of this.#ends.values()) {
@@ -128,33 +177,6 @@ export class StreamTraffic {
       if (end.out.plan.ending === 'linger') end.out.plan.ending = 'finish';
     }
     this.#keepTicking();
-  }
-
-  #draw(salt: number): Direction {
-    // A buffer is sent once a round trip, so a small one is given little.
-    const most = Math.min(this.#rng.pick(SIZES), BUFFERS_MAX * this.#config.sendBufferMax);
-    const total = this.#rng.below(most + 1);
-    const ending = this.#rng.pick(ENDINGS);
-    const pieceMax = this.#rng.pick([1, 700, 5_000, 64 * 1_024]);
-    return {
-      salt,
-      // A byte at a time is slow, so of that only a little.
-      plan: { total: pieceMax === 1 ? total % 200 : total, pieceMax, ending, isEager: this.#rng.chance(0.6) },
-      written: 0,
-      isWaiting: false,
-      ended: undefined,
-      resetCode: undefined,
-      stopCode: undefined,
-      read: 0,
-      outcome: undefined,
-    };
-  }
-
-  #drawReading(): Reading {
-    if (this.#isWindingUp) return { kind: 'eager' };
-    const kind = this.#rng.pick(['eager', 'eager', 'eager', 'slow', 'stalls', 'stops'] as const);
-    if (kind === 'stalls') return { kind, until: after(this.#world.network.now, this.#rng.below(10 * SECOND)) };
-    return kind === 'stops' ? { kind, at: this.#rng.below(50_000) } : { kind };
   }
 
   // What happens to a program.
@@ -170,6 +192,12 @@ export class StreamTraffic {
     if (end === undefined) throw new SimFailure(`I1: ${event.kind} for stream ${event.stream} that no program holds`);
     const { wire, out, into } = end;
     switch (event.kind) {
+      case 'accepted':
+        if (peer !== wire.from || !wire.isTaken || wire.isTakingTold) {
+          throw new SimFailure(`${wire.number} is told to be taken, and it is not, or was told before`);
+        }
+        wire.isTakingTold = true;
+        return;
       case 'readable':
         if (end.reading.kind === 'eager' || end.reading.kind === 'stops') this.#read(end, false);
         return;
@@ -184,9 +212,12 @@ export class StreamTraffic {
           throw new SimFailure(`I1: FIN of ${wire.number} after ${into.read} of ${into.written} bytes`);
         }
         this.#finished++;
+        this.#happenings.add('finished');
+        if (out.ended === undefined && out.written < out.plan.total) this.#happenings.add('half-closed');
         return;
       case 'reset':
         this.#conclude(end, 'reset');
+        this.#happenings.add('reset');
         this.#checkCode(wire, event.code, into.resetCode, 'reset');
         this.#expectNothing(end);
         return;
@@ -197,6 +228,7 @@ export class StreamTraffic {
         return;
       case 'stopped':
         if (end.isOutDone) throw new SimFailure(`stream ${wire.number} is stopped after its end`);
+        this.#happenings.add('stopped');
         this.#checkCode(wire, event.code, out.stopCode, 'stop');
         end.isOutDone = true;
         // The machine answers with a reset of its own, of the same code; one that the program had said before stands.
@@ -214,7 +246,6 @@ export class StreamTraffic {
   }
 
   #offered(peer: SimPeer, event: PeerStreamEvent & { readonly kind: 'opened' }): void {
-    const { endpoint } = peer.node;
     const wire = this.#streams.get(event.sourcePort);
     const isTrue =
       wire !== undefined &&
@@ -226,29 +257,37 @@ export class StreamTraffic {
     if (!isTrue) throw new SimFailure(`I2: stream ${event.sourcePort} was not opened by who it is said to be from`);
     if (wire.wasOffered) throw new SimFailure(`I4: stream ${wire.number} was opened twice`);
     wire.wasOffered = true;
-    const { now } = this.#world.network;
     if (!this.#isWindingUp && this.#rng.chance(0.1)) {
       wire.turnedAway = REFUSALS.NO_LISTENER;
-      endpoint.refuseStream(event.peer, event.stream, event.destinationPort, now);
+      this.#happenings.add('turned away');
+      peer.node.endpoint.refuseStream(event.peer, event.stream, event.destinationPort, this.#world.network.now);
       return;
     }
-    endpoint.acceptStream(event.peer, event.stream, event.destinationPort, now);
+    const offer: Offer = { wire, peer };
+    if (!this.#isWindingUp && this.#rng.chance(0.2)) {
+      this.#happenings.add('taken late');
+      this.#offers.add(offer);
+      this.#keepTicking();
+      return;
+    }
+    this.#accept(offer);
+  }
+
+  #accept({ wire, peer }: Offer): void {
+    wire.isTaken = true;
+    peer.node.endpoint.acceptStream(wire.from.key, wire.id, wire.port, this.#world.network.now);
     const end = this.#take(wire, peer, wire.from, wire.back, wire.forth);
     if (this.#rng.chance(0.5)) this.#write(end);
     this.#keepTicking();
   }
 
   #take(wire: Wire, peer: SimPeer, other: SimPeer, out: Direction, into: Direction): End {
-    const end: End = {
-      wire,
-      peer,
-      other,
-      out,
-      into,
-      reading: this.#drawReading(),
-      isOutDone: false,
-    };
+    const { now } = this.#world.network;
+    const reading = this.#isWindingUp ? EAGER : this.#planner.reading(into.plan, now);
+    const end: End = { wire, peer, other, out, into, reading, isOutDone: false };
     if (this.#isWindingUp && out.plan.ending === 'linger') out.plan.ending = 'finish';
+    if (reading.kind === 'slow') this.#happenings.add('slow reader');
+    if (reading.kind === 'stalls') this.#happenings.add('stalled reader');
     this.#ends.set(endKey(peer, other.key, wire.id), end);
     this.#note(end, peer === wire.from ? 'open' : 'accept');
     return end;
@@ -266,8 +305,9 @@ export class StreamTraffic {
   /** A code is what the other program said, or what its node says where no program was asked, or none would have it. */
   #checkCode(wire: Wire, code: number, said: number | undefined, what: string): void {
     if (code === said || code === wire.turnedAway) return;
-    if (!wire.wasOffered && REFUSAL_CODES.includes(code)) {
+    if (!wire.wasOffered && REFUSAL_OF.has(code)) {
       wire.turnedAway = code;
+      this.#happenings.add(REFUSAL_OF.get(code)!);
       return;
     }
     throw new SimFailure(`${what} of ${wire.number} came with code ${code}, and ${said ?? 'none'} was given`);
@@ -280,13 +320,34 @@ export class StreamTraffic {
     for (; seen < peer.events.length; seen++) {
       const event = peer.events[seen]!;
       if (event.kind !== 'tunnel-down') continue;
+      for (const unread of event.unread) this.#takeUnread(peer, event.peer, unread);
       for (const [key, end] of this.#ends) {
         if (end.peer !== peer || end.other.key !== event.peer) continue;
         this.#note(end, 'gone with its tunnel');
         this.#ends.delete(key);
+        if (end.into.outcome === undefined) this.#planner.missed(end.into.plan);
+      }
+      for (const offer of this.#offers) {
+        if (offer.peer === peer && offer.wire.from.key === event.peer) this.#offers.delete(offer);
       }
     }
     this.#seen.set(peer, seen);
+  }
+
+  /** What had arrived when the tunnel ended, and the FIN if it had: told with its end, since nobody can read there any more. */
+  #takeUnread(peer: SimPeer, other: string, { stream, data, isWhole }: UnreadStream): void {
+    const end = this.#ends.get(endKey(peer, other, stream));
+    if (end === undefined || end.into.outcome !== undefined) {
+      throw new SimFailure(`I1: bytes of stream ${stream} are left, and nobody reads it`);
+    }
+    this.#happenings.add('left unread');
+    for (const bytes of data) this.#receive(end, bytes);
+    const { wire, into } = end;
+    if (!isWhole) return;
+    if (into.ended !== 'finish' || into.read !== into.written) {
+      throw new SimFailure(`I1: ${wire.number} is whole with ${into.read} of ${into.written} bytes`);
+    }
+    this.#conclude(end, 'finished');
   }
 
   // What a program does.
@@ -305,21 +366,59 @@ export class StreamTraffic {
 
   #tick(): void {
     for (const peer of this.#world.peers) this.#hear(peer);
-    if (this.#ends.size === 0) {
+    if (this.#isIdle || this.#isResting) {
       this.#isTicking = false;
       return;
+    }
+    for (const offer of [...this.#offers]) {
+      if (this.#asleep.has(offer.peer) || !(this.#isWindingUp || this.#rng.chance(0.1))) continue;
+      this.#offers.delete(offer);
+      this.#accept(offer);
     }
     for (const end of [...this.#ends.values()]) {
       // One that another's doing has ended in the meantime is nobody's any more.
       if (this.#ends.get(endKey(end.peer, end.other.key, end.wire.id)) !== end) continue;
-      if (this.#asleep.has(end.peer)) continue;
-      if (!end.out.isWaiting && (this.#isWindingUp || this.#rng.chance(0.5))) this.#write(end);
-      const { reading } = end;
-      if (reading.kind === 'slow' && this.#rng.chance(0.5)) this.#read(end, true);
-      if (reading.kind === 'stalls' && reading.until <= this.#world.network.now) end.reading = { kind: 'eager' };
-      if (end.reading !== reading || this.#isWindingUp) this.#read(end, false);
+      if (!this.#asleep.has(end.peer)) this.#act(end);
     }
     this.#tickLater();
+  }
+
+  #act(end: End): void {
+    if (!end.out.isWaiting && (this.#isWindingUp || this.#rng.chance(0.5))) this.#write(end);
+    if (this.#isWindingUp) {
+      this.#read(end, false);
+      return;
+    }
+    const { now } = this.#world.network;
+    const { reading } = end;
+    if (reading.kind === 'slow' && this.#rng.chance(0.5)) this.#read(end, true);
+    if (reading.kind === 'stalls' && reading.until <= now) {
+      end.reading = EAGER;
+      this.#read(end, false);
+    }
+    if (reading.kind === 'gulps' && reading.until <= now) {
+      end.reading = { kind: 'gulps', until: this.#planner.nextGulp(now) };
+      this.#gulp(end);
+    }
+    if (this.#rng.chance(0.02)) {
+      this.#happenings.add('priority change');
+      end.peer.tunnelTo(end.other)?.streams.setPriority(end.wire.id, this.#rng.pick([0, 1, 2] as const));
+    }
+  }
+
+  /** Or it has enough, while the writer has no credit left: what tells the writer so is all that it will ever hear. */
+  #gulp(end: End): void {
+    this.#happenings.add('gulp');
+    this.#onGulp?.(end.peer, end.other);
+    if (this.#rng.chance(0.25)) end.reading = { kind: 'stops', at: end.into.read };
+    this.#read(end, false);
+  }
+
+  /** All who are to gulp do so now. */
+  gulp(): void {
+    for (const end of this.#ends.values()) {
+      if (end.reading.kind === 'gulps' && !this.#asleep.has(end.peer)) this.#gulp(end);
+    }
   }
 
   #write(end: End): void {
@@ -336,6 +435,7 @@ export class StreamTraffic {
       }
       out.written += taken;
       out.isWaiting = taken < length;
+      if (out.isWaiting) this.#happenings.add('writer waits');
       if (out.isWaiting || !(plan.isEager || this.#isWindingUp)) return;
     }
     if (plan.ending === 'finish') {
@@ -369,15 +469,20 @@ export class StreamTraffic {
       }
       const bytes = peer.node.endpoint.readStream(other.key, wire.id, now);
       if (bytes === undefined) return;
-      if (bytes.length === 0) throw new SimFailure(`a read of ${wire.number} gave nothing`);
-      if (into.read + bytes.length > into.written) throw new SimFailure(`I1: ${wire.number} has bytes nobody wrote`);
-      if (!equal(bytes, pattern(into.salt, into.read, bytes.length))) {
-        throw new SimFailure(`I1: bytes of ${wire.number} from ${into.read} on are others`);
-      }
-      into.read += bytes.length;
-      this.#bytesRead += bytes.length;
+      this.#receive(end, bytes);
       if (once) return;
     }
+  }
+
+  /** I1: the next of what was written, and nothing else. */
+  #receive({ wire, into }: End, bytes: Uint8Array): void {
+    if (bytes.length === 0) throw new SimFailure(`a read of ${wire.number} gave nothing`);
+    if (into.read + bytes.length > into.written) throw new SimFailure(`I1: ${wire.number} has bytes nobody wrote`);
+    if (!equal(bytes, pattern(into.salt, into.read, bytes.length))) {
+      throw new SimFailure(`I1: bytes of ${wire.number} from ${into.read} on are others`);
+    }
+    into.read += bytes.length;
+    this.#bytesRead += bytes.length;
   }
 
   #expectNothing(end: End): void {
@@ -415,44 +520,18 @@ export class StreamTraffic {
       this.#hear(peer);
       for (const tunnel of peer.node.endpoint.tunnels) {
         const mine = tunnel.streams.inspect();
-        this.#checkBounds(peer, tunnel, mine);
+        this.#limits.check(tunnel, mine, streamConfigOf(peer));
+        this.#noteUsedUp(mine);
         const other = this.#world.peers.find(({ key }) => key === tunnel.key)!;
         const facing = other.tunnelTo(peer);
-        if (facing === undefined || !areOne(tunnel, facing)) continue;
-        this.#checkCredit(peer, mine, facing.streams.inspect());
+        if (facing !== undefined && areOne(tunnel, facing)) this.#limits.checkBoth(mine, facing.streams.inspect());
       }
     }
   }
 
-  /** I5, and limits that only rise. */
-  #checkBounds(peer: SimPeer, tunnel: Tunnel, state: StreamsState): void {
-    const limits = this.#limits.get(tunnel) ?? new Map<string, number>();
-    this.#limits.set(tunnel, limits);
-    const rises = (name: string, limit: number): void => {
-      if (limit < (limits.get(name) ?? 0)) throw this.#world.fail(`I7: ${name} shrank to ${limit}`, peer);
-      limits.set(name, limit);
-    };
-    rises('MAX_DATA', state.receiveLimit);
-    rises('MAX_STREAMS', state.peerLimit);
-    for (const stream of state.streams) {
-      rises(`MAX_STREAM_DATA ${stream.id}`, stream.receiveLimit);
-      if (!isBounded(stream, this.#config)) throw this.#world.fail(`I5: stream ${stream.id} outgrew its bound`, peer);
-    }
-    const isBeyond = state.sent > state.sendLimit || state.received > state.receiveLimit;
-    if (isBeyond) throw this.#world.fail('I7: more than the tunnel was allowed', peer);
-  }
-
-  /** I7: what is believed of the peer's limits is at most what the peer has given; it has no more than was sent. */
-  #checkCredit(peer: SimPeer, mine: StreamsState, theirs: StreamsState): void {
-    const isKept = mine.sendLimit <= theirs.receiveLimit && theirs.received <= mine.sent;
-    if (!isKept || mine.openLimit > theirs.peerLimit) throw this.#world.fail('I7: credit that nobody gave', peer);
-    for (const stream of mine.streams) {
-      const there = theirs.streams.find(({ id }) => id === stream.id);
-      if (there === undefined) continue;
-      if (stream.sendLimit > there.receiveLimit || there.received > stream.sent) {
-        throw this.#world.fail(`I7: stream ${stream.id} has credit or bytes that nobody gave`, peer);
-      }
-    }
+  #noteUsedUp({ sent, sendLimit, streams }: StreamsState): void {
+    if (sent === sendLimit) this.#happenings.add('tunnel window used up');
+    this.#happenings.add('stream window used up', streams.filter((stream) => stream.sent === stream.sendLimit).length);
   }
 
   /** I9: with no stream in anybody's hand, no tunnel remembers one. Late acknowledgements get a moment. */
@@ -472,81 +551,33 @@ export class StreamTraffic {
   }
 }
 
-const PORTS: readonly number[] = [80, 81, 82];
+export interface TrafficOptions {
+  readonly manner: Manner;
+  readonly happenings: Happenings;
+  /** A reader is about to take a whole window at once, and to say so in one message. */
+  readonly onGulp?: (reader: SimPeer, writer: SimPeer) => void;
+}
+
+/** A stream that a node has been offered, and no program has taken yet. */
+interface Offer {
+  readonly wire: Wire;
+  readonly peer: SimPeer;
+}
+
+export const PORTS: readonly number[] = [80, 81, 82];
 const DEAF_PORT = 9;
 const STREAMS_MAX = 65_535;
-const SIZES: readonly number[] = [0, 100, 3_000, 3_000, 20_000, 60_000, 300_000];
-const BUFFERS_MAX = 300;
-const ENDINGS = ['finish', 'finish', 'finish', 'finish', 'reset', 'linger'] as const;
+const EAGER = { kind: 'eager' } as const;
+const PLAIN: Plan = { total: 100, pieceMax: 100, ending: 'finish', isEager: true, isGulped: false };
 /** Above every code that a node gives by itself. */
 const RESET_CODE = 10_000;
 const STOP_CODE = 20_000;
-const REFUSAL_CODES: readonly number[] = Object.values(REFUSALS);
-
-/** One stream of the world. */
-interface Wire {
-  readonly number: number;
-  readonly id: number;
-  readonly from: SimPeer;
-  readonly to: SimPeer;
-  readonly port: number;
-  readonly priority: 0 | 1 | 2;
-  readonly forth: Direction;
-  readonly back: Direction;
-  /** The code with which it was refused. */
-  turnedAway: number | undefined;
-  wasOffered: boolean;
-}
-
-/** The model of one direction: what its writer has said and what its reader has heard. */
-interface Direction {
-  readonly salt: number;
-  readonly plan: {
-    readonly total: number;
-    readonly pieceMax: number;
-    ending: (typeof ENDINGS)[number];
-    readonly isEager: boolean;
-  };
-  written: number;
-  /** Not everything was taken, and `writable` has not come yet. */
-  isWaiting: boolean;
-  ended: 'finish' | 'reset' | undefined;
-  resetCode: number | undefined;
-  stopCode: number | undefined;
-  read: number;
-  outcome: 'finished' | 'reset' | 'stopped' | undefined;
-}
-
-type Reading =
-  | { readonly kind: 'eager' | 'slow' }
-  | { readonly kind: 'stalls'; readonly until: Instant }
-  | { readonly kind: 'stops'; readonly at: number };
-
-/** A stream in the hand of a program. */
-interface End {
-  readonly wire: Wire;
-  readonly peer: SimPeer;
-  readonly other: SimPeer;
-  readonly out: Direction;
-  readonly into: Direction;
-  reading: Reading;
-  /** Acknowledged or stopped: told. */
-  isOutDone: boolean;
-}
+const REFUSAL_OF: ReadonlyMap<number, 'NO_LISTENER' | 'BACKLOG_FULL' | 'LIMIT'> = new Map(
+  (['NO_LISTENER', 'BACKLOG_FULL', 'LIMIT'] as const).map((name) => [REFUSALS[name], name]),
+);
 
 function endKey(peer: SimPeer, other: string, id: number): string {
   return `${peer.name} ${other} ${id}`;
-}
-
-function isBounded(stream: StreamState, config: StreamConfig): boolean {
-  return (
-    stream.buffered <= config.sendBufferMax &&
-    stream.sent <= stream.sendLimit &&
-    stream.sent <= stream.written &&
-    stream.received <= stream.receiveLimit &&
-    stream.receiveLimit <= stream.taken + stream.window &&
-    stream.ranges <= OUT_OF_ORDER_RANGES_MAX + 1
-  );
 }
 
 /** Two ends of the same tunnel: they share a session. */
@@ -558,16 +589,3 @@ function areOne(a: Tunnel, b: Tunnel): boolean {
       theirs.some(({ localId, remoteId }) => localId === mine.remoteId && remoteId === mine.localId),
     );
 }
-
-/** `length` bytes of the direction with this salt, from `offset` on; they are never written to. */
-function pattern(salt: number, offset: number, length: number): Uint8Array {
-  const start = (salt * 7_919 + offset) % PATTERN_PERIOD;
-  return PATTERN.subarray(start, start + length);
-}
-
-/** Prime, so that no power of two lines up with it. */
-const PATTERN_PERIOD = 65_521;
-const PATTERN: Uint8Array = Uint8Array.from(
-  { length: PATTERN_PERIOD + 2 * 65_536 },
-  (_, i) => ((i % PATTERN_PERIOD) * 31 + ((i % PATTERN_PERIOD) >> 8) * 7) & 0xff,
-);

@@ -15,7 +15,7 @@ import { auditBackend } from './audited-backend.ts';
 import { SimFailure } from './failure.ts';
 import type { LinkConfig } from './link-config.ts';
 import { Network } from './network.ts';
-import { SimNode } from './node.ts';
+import { type NodeWatch, SimNode } from './node.ts';
 import type { SeededRng } from './rng.ts';
 import { SharedHost } from './shared-host.ts';
 import { Trace } from './trace.ts';
@@ -45,8 +45,9 @@ export class World {
     return [...this.#peers.values()];
   }
 
-  addPeer(name: string): SimPeer {
-    const peer = this.#makePeer(name, name);
+  /** `config` is what differs at this node from the world's. */
+  addPeer(name: string, config: Partial<TunnelConfig> = {}): SimPeer {
+    const peer = this.#makePeer(name, name, config);
     this.network.addHost({ name, addresses: [peer.address] });
     this.start(peer);
     return peer;
@@ -58,16 +59,17 @@ export class World {
     count: number,
     config: (index: number) => Partial<TunnelConfig> = () => ({}),
   ): SimPeer[] {
-    const peers = Array.from({ length: count }, (_, i) => this.#makePeer(`${host}${i}`, host));
-    const nodes = peers.map((peer, i) => ({ address: peer.address, node: this.#makeNode(peer, config(i)) }));
+    const peers = Array.from({ length: count }, (_, i) => this.#makePeer(`${host}${i}`, host, config(i)));
+    const nodes = peers.map((peer) => ({ address: peer.address, node: this.#makeNode(peer) }));
     this.network.addHost({ name: host, addresses: peers.map((peer) => peer.address), machine: new SharedHost(nodes) });
     return peers;
   }
 
-  #makePeer(name: string, host: string): SimPeer {
+  #makePeer(name: string, host: string, config: Partial<TunnelConfig>): SimPeer {
     const rng = this.network.rng(`peer ${name}`);
     const identity = createIdentity(this.#crypto, rng, 0);
-    const peer = new SimPeer(name, host, identity, simAddress(`10.0.0.${this.#peers.size + 1}`, 4440), rng);
+    const address = simAddress(`10.0.0.${this.#peers.size + 1}`, 4440);
+    const peer = new SimPeer({ name, host, identity, rng, config: { ...this.#options.config, ...config } }, address);
     this.#peers.set(name, peer);
     return peer;
   }
@@ -77,7 +79,7 @@ export class World {
     this.network.attach(peer.host, this.#makeNode(peer));
   }
 
-  #makeNode(peer: SimPeer, config: Partial<TunnelConfig> = {}): SimNode {
+  #makeNode(peer: SimPeer): SimNode {
     const record = signIdentityRecord(peer.identity, {
       sequence: peer.starts++,
       name: peer.name,
@@ -92,13 +94,14 @@ export class World {
         rng: peer.rng.fork(`run ${peer.starts}`),
         identity: peer.identity,
         record: encodeIdentityRecord(record),
-        config: { ...this.#options.config, ...config },
+        config: peer.config,
         ...(this.#options.parts === undefined ? {} : { parts: this.#options.parts }),
         listener: {
           event: (event) => this.#noteEvent(peer, event),
           datagram: (datagram) => this.#checkDatagram(peer, datagram.peer, datagram.data),
           stream: (event) => peer.onStream?.(event),
         },
+        watch: this.#options.watch,
       },
       this.network.now,
     );
@@ -187,6 +190,8 @@ export interface WorldOptions {
   readonly config?: Partial<TunnelConfig>;
   /** To plant a fault and see it found; nothing outside the simulator reaches this. */
   readonly parts?: NonNullable<EndpointOptions['parts']>;
+  /** What is checked of every node beside what this world checks. */
+  readonly watch?: NodeWatch;
   /** Prints every event as it happens. */
   readonly trace?: (line: string) => void;
 }
@@ -198,6 +203,8 @@ export class SimPeer {
   readonly host: string;
   readonly identity: Identity;
   readonly rng: SeededRng;
+  /** The same after each start. */
+  readonly config: Partial<TunnelConfig>;
   readonly key: string;
   readonly events: TunnelEvent[] = [];
   /** What its programs do when something happens to a stream. */
@@ -206,13 +213,14 @@ export class SimPeer {
   starts = 0;
   #node: SimNode | undefined;
 
-  constructor(name: string, host: string, identity: Identity, address: SimAddress, rng: SeededRng) {
-    this.name = name;
-    this.host = host;
-    this.identity = identity;
+  constructor(options: Pick<SimPeer, 'name' | 'host' | 'identity' | 'rng' | 'config'>, address: SimAddress) {
+    this.name = options.name;
+    this.host = options.host;
+    this.identity = options.identity;
+    this.rng = options.rng;
+    this.config = options.config;
+    this.key = toHex(options.identity.signing.publicKey);
     this.address = address;
-    this.rng = rng;
-    this.key = toHex(identity.signing.publicKey);
   }
 
   get node(): SimNode {

@@ -107,7 +107,12 @@ export class TunnelPaths {
       this.#highestNumber = packetNumber;
       if (!isOnlyAboutPaths) this.#highestFrom = path;
     }
-    if (path === undefined || path === this.active) return;
+    if (path === undefined) return;
+    if (path === this.active) {
+      // Where all tries were lost there is nothing else to send by; while anything comes from there, it is asked again.
+      if (!path.isValidated) path.startChallenge(this.#parts.rng, now);
+      return;
+    }
     if (!path.wasValidatedLately(now)) path.startChallenge(this.#parts.rng, now);
     // RFC 9000 §9.3: only the newest packet moves us, and only to where the peer has shown that it receives.
     else if (this.#highestFrom === path) this.activate(path);

@@ -14,6 +14,8 @@ export interface Campaign {
 /** Something to print for one seed, with the digest where the run has one. */
 export interface CampaignResult {
   readonly digest: string | undefined;
+  /** How often each kind of thing happened, for a range of seeds to sum up. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 export const CAMPAIGNS: Readonly<Record<string, Campaign>> = {

@@ -1,26 +1,30 @@
 import { after, type Instant, MILLISECOND, NEVER, SECOND } from '../../base/time.ts';
 import type { CryptoBackend } from '../../crypto/backend.ts';
-import type { TunnelConfig } from '../../transport/constants.ts';
-import { PATHS_MAX, PROVISIONAL_MAX, REPLIES_QUEUED_MAX } from '../../transport/constants.ts';
+import { KEEPALIVE_MIN } from '../../transport/constants.ts';
 import type { EndpointOptions } from '../../transport/endpoint.ts';
-import {
-  DEFAULT_STREAM_CONFIG,
-  STREAM_WINDOW_INITIAL,
-  type StreamConfig,
-  TUNNEL_WINDOW_INITIAL,
-} from '../../transport/streams/constants.ts';
-import type { LinkConfig } from '../link-config.ts';
-import { SeededRng } from '../rng.ts';
-import { StreamTraffic } from '../stream-traffic.ts';
+import { simAddress } from '../address.ts';
+import { AmplificationCheck } from '../checks/amplification.ts';
+import { BlameCheck } from '../checks/blame.ts';
+import { checkBounds } from '../checks/bounds.ts';
+import { NodeChecks } from '../checks/node-checks.ts';
+import { Happenings } from '../happenings.ts';
+import { LinkFaults } from '../link-faults.ts';
+import type { SeededRng } from '../rng.ts';
+import { PORTS, StreamTraffic } from '../stream-traffic.ts';
 import { type SimPeer, World } from '../world.ts';
+import { REPLAYED_WITHIN, SwarmDraw } from './swarm-draw.ts';
 
 /**
- * A random world from one seed. First chaos: links that lose, delay, reorder, duplicate, replay, corrupt and come to carry less,
- * nodes that restart, move, sleep and part, and an adversary who copies what it sees to other addresses, while programs send
+ * A random world from one seed. First chaos: links that lose, delay, reorder, duplicate, replay, corrupt, clog, part and come to
+ * carry less, nodes that restart, move and sleep, and an adversary who copies what it sees to other addresses, while programs send
  * datagrams and use streams in every way they may. Then everything heals, and what must hold after any past is asked for: both
- * ends of every pair find one session and can use it, every stream that is still alive comes to its end (I11), and when all have
- * closed nothing is left (I9). What must hold all along is watched all along (I2–I5, I8 by the world; I1, I5 and I7 by the stream
- * traffic; I6 by the paths' own assertion).
+ * ends of every pair find one session and can use it, every stream that is still alive comes to its end and every port takes
+ * another (I11), a node at rest wakes for its keepalives alone (I8), and when all have closed nothing is left (I9).
+ *
+ * Watched all along: what arrives (I1, I2, by the world and the stream traffic), every seal (I3, by the world's backend), every
+ * replay and forgery (I4), every table and buffer (I5), what an address gets that never answers (I6), every limit and every window
+ * (I7), timers that do not come to rest (I8, by the network), and that nobody finds fault with what another sends. Of every hundredth seed the range sees that it goes the same way
+ * twice (I12).
  */
 export interface SwarmOptions {
   readonly seed: number;
@@ -41,6 +45,8 @@ export interface SwarmResult {
   /** Directions that came to their FIN, and what all readers read. */
   readonly streamsFinished: number;
   readonly streamBytes: number;
+  /** How often each kind of thing happened. */
+  readonly counts: Readonly<Record<string, number>>;
   /** The same for the same seed (I12). */
   readonly digest: string;
 }
@@ -48,21 +54,23 @@ export interface SwarmResult {
 const CHAOS: number = 20 * SECOND;
 /** Reliability I11: what is alive after the faults stop recovers within this. */
 const HEALS_WITHIN: number = 60 * SECOND;
-const REPLAYED_WITHIN: number = 180 * SECOND;
-const PEERS_MAX = 4;
+const REST: number = 100 * SECOND;
+/** To ask again, to confirm, to acknowledge, and to let the old session go. */
+const WAKES_PER_REKEY = 4;
 
 export function runSwarm(options: SwarmOptions): SwarmResult {
   const { seed, crypto, parts, trace } = options;
-  const draw = new SwarmDraw(seed);
+  const checks = new NodeChecks();
   const world = new World({
     seed,
     crypto,
-    config: draw.config,
+    watch: checks,
     ...(parts === undefined ? {} : { parts }),
     ...(trace === undefined ? {} : { trace }),
   });
+  world.network.observe(checks.inert);
   try {
-    return new Swarm(world, draw).run();
+    return new Swarm(world, new SwarmDraw(seed), checks).run();
   } catch (error) {
     // The last events, for whoever replays the seed.
     if (error instanceof Error) Object.assign(error, { trace: world.trace.lines() });
@@ -73,55 +81,83 @@ export function runSwarm(options: SwarmOptions): SwarmResult {
 class Swarm {
   readonly #world: World;
   readonly #draw: SwarmDraw;
+  readonly #checks: NodeChecks;
   readonly #rng: SeededRng;
+  readonly #happenings: Happenings = new Happenings();
+  readonly #links: LinkFaults;
+  readonly #blame: BlameCheck = new BlameCheck();
   readonly #traffic: StreamTraffic;
+  /** Nothing runs there now. */
+  readonly #crashed: Set<SimPeer> = new Set();
   #sent = 0;
 
-  constructor(world: World, draw: SwarmDraw) {
+  constructor(world: World, draw: SwarmDraw, checks: NodeChecks) {
     this.#world = world;
     this.#draw = draw;
+    this.#checks = checks;
     this.#rng = world.network.rng('swarm');
-    this.#traffic = new StreamTraffic(world, draw.config.streams);
+    this.#links = new LinkFaults(world.network, this.#happenings);
+    this.#traffic = new StreamTraffic(world, {
+      manner: draw.manner,
+      happenings: this.#happenings,
+      onGulp: (reader, writer) => this.#blink(reader, writer),
+    });
+    world.network.observe(this.#happenings);
   }
 
   run(): SwarmResult {
     const world = this.#world;
     const { network } = world;
-    const count = 2 + this.#rng.below(PEERS_MAX - 1);
-    for (let i = 0; i < count; i++) this.#traffic.started(world.addPeer(`n${i}`));
+    const { peers } = this.#draw;
+    for (let i = 0; i < peers; i++) this.#traffic.started(world.addPeer(`n${i}`, this.#draw.config()));
     for (const [a, b] of this.#orderedPairs())
       network.setLink(a.name, b.name, this.#draw.link(network.rng(`${a.name}>${b.name}`)));
     for (const peer of world.peers) network.setTimerLateness(peer.name, this.#draw.timerLateness());
     if (this.#draw.hasAdversary) this.#unleash();
     this.#chaos();
     this.#heal();
+    this.#lastWord();
+    this.#rest();
+    this.#check();
     this.#closeAll();
+    this.#sumUp();
     return {
       seed: network.seed,
-      peers: count,
+      peers,
       simulated: network.now,
       events: network.eventsDone,
       sent: this.#sent,
-      received: this.#pairs().reduce(
-        (sum, [a, b]) => sum + world.letters(a, b).received + world.letters(b, a).received,
-        0,
-      ),
+      received: this.#orderedPairs().reduce((sum, [from, to]) => sum + world.letters(from, to).received, 0),
       streams: this.#traffic.opened,
       streamsFinished: this.#traffic.finished,
       streamBytes: this.#traffic.bytesRead,
+      counts: this.#happenings.counts,
       digest: network.digest(),
     };
   }
 
   #chaos(): void {
     const { network } = this.#world;
-    const end = after(network.now, CHAOS);
+    let end = after(network.now, CHAOS);
+    let hibernatesAt = this.#draw.hibernation === 0 ? NEVER : after(network.now, this.#rng.below(CHAOS));
     while (network.now < end) {
       network.runUntil(after(network.now, this.#rng.below(200 * MILLISECOND)));
       this.#act();
-      this.#checkBounds();
-      this.#traffic.check();
+      this.#check();
+      if (network.now < hibernatesAt) continue;
+      hibernatesAt = NEVER;
+      this.#hibernate(this.#rng.pick(this.#world.peers));
+      end = after(end, this.#draw.hibernation);
     }
+  }
+
+  #check(): void {
+    const { peers } = this.#world;
+    for (const peer of peers) {
+      checkBounds(peer, peers.length - 1);
+      this.#blame.check(peer);
+    }
+    this.#traffic.check();
   }
 
   /** Something happens to somebody. */
@@ -130,6 +166,7 @@ class Swarm {
     const { network } = world;
     const a = this.#rng.pick(world.peers);
     const b = this.#rng.pick(world.peers.filter((peer) => peer !== a));
+    if (this.#crashed.has(a)) return;
     switch (this.#draw.action(this.#rng)) {
       case 'send':
         for (let left = 1 + this.#rng.below(20); left > 0; left--) {
@@ -137,7 +174,7 @@ class Swarm {
         }
         return;
       case 'stream':
-        for (let left = 1 + this.#rng.below(3); left > 0; left--) this.#traffic.open(a, b);
+        this.#traffic.open(a, b);
         return;
       case 'connect':
         world.connect(a, b);
@@ -148,40 +185,72 @@ class Swarm {
         network.touch(a.name);
         return;
       case 'restart':
-        world.crash(a);
-        network.resume(a.name);
-        world.start(a);
-        this.#traffic.started(a);
+        this.#restart(a);
         return;
       case 'rebind':
+        this.#happenings.add('address change');
         world.rebind(a, 1_024 + this.#rng.below(60_000));
         return;
       case 'sleep':
+        this.#happenings.add('suspend');
         this.#sleep(a);
+        network.at(after(network.now, this.#rng.below(10 * SECOND)), () => this.#wake(a), a.name);
         return;
-      case 'mtu': {
-        const mtu = this.#draw.linkMtu(this.#rng);
-        network.setLink(a.name, b.name, { ...network.linkConfig(a.name, b.name), mtu });
+      case 'cut':
+        if (this.#rng.chance(0.5)) this.#links.cutBoth(a, b, this.#rng.below(5 * SECOND));
+        else this.#links.cut(a, b, this.#rng.below(5 * SECOND));
         return;
-      }
-      case 'partition': {
-        const before = network.linkConfig(a.name, b.name);
-        network.setLink(a.name, b.name, { ...before, down: true });
-        network.at(after(network.now, this.#rng.below(5 * SECOND)), () => network.setLink(a.name, b.name, before));
+      case 'clog':
+        this.#links.clog(a, b, this.#rng.below(5 * SECOND));
         return;
-      }
+      case 'mtu':
+        this.#links.setMtu(a, b, this.#draw.linkMtu(this.#rng));
+        return;
     }
   }
 
-  #sleep(peer: SimPeer): void {
+  /** It dies without a word, and is back at once or some time later. */
+  #restart(peer: SimPeer): void {
     const { network } = this.#world;
-    network.pause(peer.name);
+    this.#happenings.add('restart');
+    this.#noteDrops(peer);
+    this.#crashed.add(peer);
     this.#traffic.sleeps(peer);
-    const wake = (): void => {
+    this.#world.crash(peer);
+    const start = (): void => {
+      this.#crashed.delete(peer);
       network.resume(peer.name);
-      this.#traffic.wakes(peer);
+      this.#world.start(peer);
+      this.#traffic.started(peer);
     };
-    network.at(after(network.now, this.#rng.below(10 * SECOND)), wake, peer.name);
+    if (this.#rng.chance(0.5)) start();
+    else network.at(after(network.now, this.#rng.below(3 * SECOND)), start);
+  }
+
+  #sleep(peer: SimPeer): void {
+    this.#world.network.pause(peer.name);
+    this.#traffic.sleeps(peer);
+  }
+
+  #wake(peer: SimPeer): void {
+    this.#world.network.resume(peer.name);
+    this.#traffic.wakes(peer);
+  }
+
+  /** A lid is closed: to the one who wakes no time has passed, and everybody else has gone on. */
+  #hibernate(peer: SimPeer): void {
+    const { network } = this.#world;
+    this.#happenings.add('long suspend');
+    this.#sleep(peer);
+    this.#traffic.rests();
+    network.runUntil(after(network.now, this.#draw.hibernation));
+    this.#wake(peer);
+    this.#traffic.goesOn();
+  }
+
+  /** Just as a reader gives a whole window back in one message, its way out may fail for a moment. */
+  #blink(reader: SimPeer, writer: SimPeer): void {
+    if (this.#rng.chance(0.5)) this.#links.cut(reader, writer, 1 + this.#rng.below(300 * MILLISECOND));
   }
 
   /**
@@ -191,11 +260,16 @@ class Swarm {
   #unleash(): void {
     const { network } = this.#world;
     const rng = network.rng('adversary');
-    const attacker = { ip: '10.6.6.6', port: 666, key: '10.6.6.6:666' };
+    const attacker = simAddress('10.6.6.6', 666);
+    network.observe(new AmplificationCheck(attacker.key));
     network.setAdversary((seen) => {
       if (rng.chance(0.1)) {
-        const bytes = rng.chance(0.5) ? seen.bytes : seen.bytes.subarray(0, rng.below(seen.bytes.length + 1));
-        network.inject({ from: attacker, to: seen.to, bytes, delay: rng.chance(0.3) ? 0 : rng.below(2 * SECOND) });
+        const length = rng.chance(0.5) ? seen.bytes.length : rng.below(seen.bytes.length);
+        const isCut = length < seen.bytes.length;
+        const delay = rng.chance(0.3) ? 0 : rng.below(2 * SECOND);
+        const bytes = seen.bytes.subarray(0, length);
+        const corruption = isCut ? ({ corruption: 'truncation' } as const) : {};
+        network.inject({ from: attacker, to: seen.to, bytes, delay, copyOf: seen.id, ...corruption });
       }
       return 'pass';
     });
@@ -206,10 +280,13 @@ class Swarm {
     const world = this.#world;
     const { network } = world;
     network.setAdversary(undefined);
-    // Every sleeper wakes and every scripted partition ends before the links are mended.
-    network.runUntil(after(network.now, 10 * SECOND));
-    network.setDefaultLink({ delay: 10 * MILLISECOND });
-    network.resetLinks();
+    // Every sleeper wakes before the links are mended. What is lost now is not made good by what else would have happened.
+    network.at(after(network.now, this.#rng.below(9 * SECOND)), () => this.#traffic.gulp());
+    for (const mended = after(network.now, 10 * SECOND); network.now < mended; this.#check()) {
+      network.runUntil(after(network.now, SECOND / 2));
+    }
+    this.#noteLinks();
+    this.#links.end({ delay: 10 * MILLISECOND });
     for (const peer of world.peers) network.setTimerLateness(peer.name, 0);
     const pairs = this.#pairs();
     for (const [a, b] of pairs) {
@@ -219,13 +296,8 @@ class Swarm {
     }
     this.#traffic.windUp();
     const deadline = after(network.now, HEALS_WITHIN);
+    for (const [from, to] of this.#orderedPairs()) this.#mustCarry(from, to, deadline);
     for (const [a, b] of pairs) {
-      for (const [from, to] of [
-        [a, b],
-        [b, a],
-      ] as const) {
-        this.#mustCarry(from, to, deadline);
-      }
       if (!network.runUntilTrue(() => world.hasConverged(a, b), deadline)) {
         throw world.fail(
           `I11: ${a.name} and ${b.name} have not one session ${HEALS_WITHIN / SECOND} s after the faults stopped`,
@@ -237,7 +309,53 @@ class Swarm {
     }
     // What ended last has still to be acknowledged to its peer.
     network.runUntil(after(network.now, 5 * SECOND));
+    this.#check();
     this.#traffic.checkEmpty();
+  }
+
+  /** I11, I9: no backlog, no limit and no credit was used up by what is gone: every port of every node still takes a stream. */
+  #lastWord(): void {
+    const world = this.#world;
+    const { network } = world;
+    for (const port of PORTS) {
+      const deadline = after(network.now, HEALS_WITHIN);
+      const opened = this.#orderedPairs().map(([from, to]) => {
+        let wire = this.#traffic.openPlain(from, to, port);
+        const isOpen = (): boolean => {
+          if (from.tunnelTo(to) === undefined) world.connect(from, to);
+          wire ??= this.#traffic.openPlain(from, to, port);
+          return wire !== undefined;
+        };
+        if (!network.runUntilTrue(isOpen, deadline))
+          throw world.fail(`I11: no stream to ${to.name} can be opened`, from);
+        return wire!;
+      });
+      if (!network.runUntilTrue(() => this.#traffic.isOver, deadline)) throw world.fail(`I11: ${this.#traffic.left}`);
+      const failed = opened.find(({ forth, back }) => forth.outcome !== 'finished' || back.outcome !== 'finished');
+      if (failed !== undefined) {
+        throw world.fail(`I11: port ${port} of ${failed.to.name} takes no stream (${failed.turnedAway})`, failed.from);
+      }
+    }
+    network.runUntil(after(network.now, 5 * SECOND));
+    this.#traffic.checkEmpty();
+  }
+
+  /**
+   * I8: when nobody wants anything, and the replays of the chaos have all come, a node wakes once for each keepalive. Where keys
+   * last for a few packets only, the keepalives use them up.
+   */
+  #rest(): void {
+    const { network, peers } = this.#world;
+    network.runUntil(after(network.now, REPLAYED_WITHIN + HEALS_WITHIN));
+    const before = peers.map(({ name, events }) => ({ wakes: network.timeouts(name), events: events.length }));
+    network.runUntil(after(network.now, REST));
+    for (const [i, peer] of peers.entries()) {
+      const { wakes, events } = before[i]!;
+      const woke = network.timeouts(peer.name) - wakes;
+      const rekeys = peer.events.slice(events).filter(({ kind }) => kind === 'rekeyed').length;
+      const most = peer.node.endpoint.tunnels.length * Math.ceil(REST / KEEPALIVE_MIN) + rekeys * WAKES_PER_REKEY;
+      if (woke > most) throw this.#world.fail(`I8: woke ${woke} times at rest, and ${most} is the most`, peer);
+    }
   }
 
   #mustCarry(from: SimPeer, to: SimPeer, deadline: Instant): void {
@@ -266,25 +384,44 @@ class Swarm {
       peer.node.drain();
       network.touch(peer.name);
     }
-    // Replays of the chaos still come; the provisional session that one may cost has to be gone as well.
-    network.runUntil(after(network.now, REPLAYED_WITHIN + HEALS_WITHIN));
+    network.runUntil(after(network.now, HEALS_WITHIN));
     for (const peer of world.peers) {
       const state = peer.node.endpoint.inspect();
-      const left = state.tunnels.length + state.provisional.length + state.sessionIds + state.replies + state.budget;
+      const { tunnels, provisional, sessionIds, replies, events, received, budget } = state;
+      const left = tunnels.length + provisional.length + sessionIds + replies + events + received + budget;
       if (left > 0) throw world.fail(`I9: ${left} tunnels, sessions or packets are left after closing`, peer);
       if (peer.node.nextTimeout() !== NEVER) throw world.fail('I9: a timer is left after closing', peer);
     }
   }
 
-  /** I5. */
-  #checkBounds(): void {
+  // What has happened.
+
+  #noteDrops(peer: SimPeer): void {
+    const { drops } = peer.node.endpoint;
+    for (const reason of ['cookie-demanded', 'rate-limited'] as const)
+      this.#happenings.add(reason, drops.count(reason));
+  }
+
+  #noteLinks(): void {
+    const { network, peers } = this.#world;
+    for (const [from, to] of this.#orderedPairs()) {
+      const { heldBack, reordered } = network.linkStats(from.name, to.name);
+      this.#happenings.add('heldBack', heldBack);
+      this.#happenings.add('reordered', reordered);
+    }
+    if (this.#draw.timerLateness() > 0) {
+      for (const { name } of peers) this.#happenings.add('late timer', network.timeouts(name));
+    }
+  }
+
+  #sumUp(): void {
+    this.#happenings.add('inert', this.#checks.inert.inert);
     for (const peer of this.#world.peers) {
-      const state = peer.node.endpoint.inspect();
-      const isBounded =
-        state.provisional.length <= PROVISIONAL_MAX &&
-        state.replies <= REPLIES_QUEUED_MAX &&
-        state.tunnels.every((tunnel) => tunnel.paths.length <= PATHS_MAX && tunnel.sessions.length <= 16);
-      if (!isBounded) throw this.#world.fail('I5: a table outgrew its bound', peer);
+      this.#noteDrops(peer);
+      for (const event of peer.events) {
+        if (event.kind === 'path-changed' || event.kind === 'rekeyed') this.#happenings.add(event.kind);
+        if (event.kind === 'tunnel-down' && event.reason.kind !== 'evicted') this.#happenings.add(event.reason.kind);
+      }
     }
   }
 
@@ -298,90 +435,5 @@ class Swarm {
       [a, b],
       [b, a],
     ]);
-  }
-}
-
-type Action = 'send' | 'stream' | 'mtu' | 'connect' | 'close' | 'restart' | 'rebind' | 'sleep' | 'partition';
-
-const COMMON: readonly Action[] = ['send', 'send', 'send', 'send', 'stream', 'stream', 'stream', 'connect', 'connect'];
-
-/** What this seed's world is like: each fault is off with probability ½, then of a drawn strength. */
-class SwarmDraw {
-  readonly hasAdversary: boolean;
-  readonly config: Partial<TunnelConfig>;
-  readonly #rng: SeededRng;
-  readonly #actions: readonly Action[];
-  readonly #lateness: number;
-
-  constructor(seed: number) {
-    // A root of its own: what kind of world it is must not depend on how many draws the network makes.
-    this.#rng = new SeededRng(seed).fork('swarm world');
-    const rare = (['close', 'restart', 'rebind', 'sleep', 'partition', 'mtu'] as const).filter(() =>
-      this.#rng.chance(0.5),
-    );
-    this.#actions = [...COMMON, ...rare];
-    this.hasAdversary = this.#rng.chance(0.5);
-    this.#lateness = this.#rng.chance(0.5) ? this.#rng.below(500 * MILLISECOND) : 0;
-    this.config = this.#drawConfig();
-  }
-
-  action(rng: SeededRng): Action {
-    return rng.pick(this.#actions);
-  }
-
-  timerLateness(): number {
-    return this.#lateness;
-  }
-
-  linkMtu(rng: SeededRng): number {
-    return 1_200 + rng.below(301);
-  }
-
-  /** Half of the worlds have limits so small that every run meets its edges. */
-  #drawConfig(): Partial<TunnelConfig> {
-    const common = {
-      congestion: this.#rng.pick(['AIMD', 'CUBIC', 'BBR'] as const),
-      mtuMax: this.#rng.pick([1_200, 1_452, 9_000]),
-      streams: this.#rng.chance(0.5) ? this.#drawStreams() : DEFAULT_STREAM_CONFIG,
-    };
-    if (this.#rng.chance(0.5)) return common;
-    return {
-      ...common,
-      rekeyAfterPackets: 5 + this.#rng.below(50),
-      rekeyAfterTime: SECOND + this.#rng.below(10 * SECOND),
-      rekeysPerSecond: 100,
-      handshakesPerSecond: 5 + this.#rng.below(50),
-      handshakesBurst: 2 + this.#rng.below(10),
-    };
-  }
-
-  /** First windows are the protocol's and cannot be smaller; nothing grows beyond them, and hardly anything is buffered. */
-  #drawStreams(): StreamConfig {
-    return {
-      peerStreamsMax: 1 + this.#rng.below(8),
-      streamWindowMax: STREAM_WINDOW_INITIAL,
-      tunnelWindowMax: TUNNEL_WINDOW_INITIAL,
-      sendBufferMax: 1 + this.#rng.below(this.#rng.pick([100, 5_000, 50_000])),
-    };
-  }
-
-  link(rng: SeededRng): Partial<LinkConfig> {
-    const maybe = (strength: () => number): number => (rng.chance(0.5) ? strength() : 0);
-    const delay = rng.below(30 * MILLISECOND) + maybe(() => rng.below(370 * MILLISECOND));
-    return {
-      delay,
-      jitter: maybe(() => rng.below(3 * delay + 1)),
-      jitterShape: rng.chance(0.5) ? 'uniform' : 'exponential',
-      loss: maybe(() => rng.float() * 0.3),
-      burst: 1 + maybe(() => rng.below(12)),
-      duplicate: maybe(() => rng.float() * 0.2),
-      reorder: maybe(() => rng.float() * 0.2),
-      reorderDelay: rng.below(3 * delay + 1),
-      corrupt: maybe(() => rng.float() * 0.1),
-      replay: maybe(() => rng.float() * 0.5),
-      replayWithin: REPLAYED_WITHIN,
-      ...(rng.chance(0.5) ? { mtu: this.linkMtu(rng) } : {}),
-      ...(rng.chance(0.3) ? { bandwidth: 64_000 * (1 + rng.below(1_000)), queue: 2 + rng.below(199) } : {}),
-    };
   }
 }

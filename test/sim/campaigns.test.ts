@@ -3,12 +3,18 @@ import { opensslBackend } from '../../crypto/openssl.ts';
 import { CONVERGES_WITHIN, runCrossing } from '../../sim/campaigns/crossing.ts';
 import { rekeyFaults, runRekey } from '../../sim/campaigns/rekey.ts';
 import { runSwarm } from '../../sim/campaigns/swarm.ts';
+import { HAPPENINGS } from '../../sim/happenings.ts';
 import regressions from './regressions.json' with { type: 'json' };
 
 // The same campaigns, over more seeds, by command: npm run sim -- CAMPAIGN --seeds A..B
 describe('the simulated campaigns', () => {
-  it('random worlds keep every invariant and recover when their faults stop', () => {
-    for (let seed = 1; seed <= 50; seed++) runSwarm({ seed, crypto: opensslBackend });
+  it('random worlds keep every invariant and recover when their faults stop, and whatever may befall one befalls some', () => {
+    const missing = new Set(HAPPENINGS);
+    for (let seed = 1; seed <= 50; seed++) {
+      const { counts } = runSwarm({ seed, crypto: opensslBackend });
+      for (const what of missing) if (counts[what]! > 0) missing.delete(what);
+    }
+    expect([...missing]).toEqual([]);
   });
 
   it('the seeds that once failed pass', () => {

@@ -46,10 +46,13 @@ describe('a range of seeds that is resumed', () => {
     const directory = mkdtempSync(join(tmpdir(), 'warren-range-'));
     try {
       const file = join(directory, 'state.json');
-      const done = { ...state, done: [1, 21, 41], passed: 59, failures: [{ seed: 7, reason: 'as it was' }] };
+      const failures = [{ seed: 7, reason: 'as it was' }];
+      const done = { ...state, done: [1, 21, 41], passed: 59, failures, counts: { lost: 12, clog: 0 } };
       const { code, lines } = await run(file, done);
       expect(code).toBe(1);
       expect(lines).toContain('seed 7: as it was');
+      expect(lines).toContain('happened: lost 12');
+      expect(lines).toContain('never happened: clog');
       expect(lines.at(-1)).toBe('59 passed, 1 failed');
       expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(done);
       expect((await run(file, done, 80)).code).toBe(2);

@@ -86,7 +86,9 @@ export class Recovery {
 
   /** Since when the peer owes an answer: the first packet that waits, or the last acknowledgement while others wait. */
   get dueSince(): Instant | undefined {
-    return this.#dueSince;
+    // Where all that was out has been given up nothing is due: a challenge to a dead address, or a packet too large for the path,
+    // says nothing about the peer.
+    return this.packetsInFlight > 0 ? this.#dueSince : undefined;
   }
 
   /** Packet numbers that are remembered, from the oldest whose fate is open. */
@@ -159,15 +161,6 @@ export class Recovery {
     path.cursor = this.#ledger.next;
     path.lossTime = NEVER;
     path.probesDue = 0;
-    this.#settleDue();
-  }
-
-  /**
-   * Where all that was out has been given up nothing is due: a challenge to a dead address, or a packet too large for the path, says
-   * nothing about the peer. What is said again is due from then on.
-   */
-  #settleDue(): void {
-    if (this.packetsInFlight === 0) this.#dueSince = undefined;
   }
 
   /** Something says that the path carries again: the next probe does not wait for a backed-off timeout. */
@@ -224,12 +217,12 @@ export class Recovery {
     // RFC 9002 §2: a packet that asks for no ACK, and is not padded either, is not in flight.
     if ((flags & SENT_ASKS_FOR_ACK) === 0) return;
     if (path.packetsInFlight === 0) path.ptoStart = now;
+    if (this.packetsInFlight === 0) this.#dueSince = now;
     path.packetsInFlight += 1;
     path.bytesInFlight += bytes;
     path.bytesUntold += bytes;
     // An MTU probe asks another question, and is likelier to be lost.
     if (path.probesDue > 0 && (flags & SENT_MTU_PROBE) === 0) path.probesDue -= 1;
-    this.#dueSince ??= now;
     path.sampler.onSent(columns.delivery, slot, bytes, path.bytesInFlight, now);
   }
 
@@ -263,7 +256,7 @@ export class Recovery {
     if (fault !== undefined) return fault;
     for (const path of this.#paths) if (path !== undefined) this.#tellSent(path, now);
     const answered = this.#acks.process(ranges, delayUs, now);
-    if (answered) this.#dueSince = this.packetsInFlight > 0 ? now : undefined;
+    if (answered) this.#dueSince = now;
     this.#ledger.advance();
     this.#forgetOldest(now, true);
     return 'ok';
@@ -298,7 +291,6 @@ export class Recovery {
         if (outcome === 'nothing') outcome = 'lost';
       }
     }
-    this.#settleDue();
     return outcome;
   }
 

@@ -187,6 +187,30 @@ describe('a peer whose address changes while nothing is sent', () => {
   });
 });
 
+describe('a peer that answered at one of several addresses', () => {
+  it('is asked to prove that address for as long as it is heard from there, however many challenges were lost', () => {
+    const lab = new Lab();
+    const { network } = lab.world;
+    const second = simAddress('10.0.9.9', 4_440);
+    network.rebind('b', [lab.b.address, second]);
+    // All challenges are padded, and lost.
+    network.setAdversary(({ fromHost, bytes }) =>
+      fromHost === 'a' && bytes[0] === 0x13 && bytes.length > 300 ? 'drop' : 'pass',
+    );
+    const routes = [lab.a.node.routeTo(lab.b.address), lab.a.node.routeTo(second)];
+    lab.a.node.endpoint.connect(lab.b.keys, routes, lab.now);
+    lab.a.node.drain();
+    network.touch('a');
+    lab.run(5 * SECOND);
+    const activePath = () => lab.state(lab.a).paths.find(({ route }) => route === lab.state(lab.a).active);
+    expect(activePath()).toMatchObject({ isValidated: false, isChallenged: false });
+    network.setAdversary(undefined);
+    lab.talk(lab.b, lab.a, { span: SECOND });
+    lab.run(SECOND);
+    expect(activePath()).toMatchObject({ isValidated: true });
+  });
+});
+
 describe('an attacker who copies packets to another source', () => {
   /** Each packet from `host` that is `wanted` also arrives from the victim's address, ahead of the original. */
   function copy(lab: Lab, host: 'a' | 'b', options: CopyOptions = {}): void {
