@@ -29,7 +29,7 @@ const ALSO: Readonly<Record<string, readonly string[]>> = {
   services: ['ipc'],
   daemon: ['ipc', 'services'],
   sdk: ['ipc', 'daemon'],
-  cli: ['ipc', 'daemon', 'sdk'],
+  cli: ['ipc', 'services', 'daemon', 'sdk'],
   report: [],
   sim: ['report'],
   fuzz: ['sim', 'ipc', 'report'],
