@@ -35,6 +35,10 @@ export class Outbox {
     return this.#control.length > 0;
   }
 
+  get hasDatagrams(): boolean {
+    return this.#datagrams.length > 0;
+  }
+
   /** Whether there is anything for the packets of a batch; directed frames are not. */
   get hasFrames(): boolean {
     return this.#control.length > 0 || this.#datagrams.length > 0;
@@ -66,8 +70,11 @@ export class Outbox {
     writeFrom(this.#control, writer);
   }
 
-  writeDatagrams(writer: ByteWriter): void {
+  /** False where the first did not fit. */
+  writeDatagrams(writer: ByteWriter): boolean {
+    const { length } = this.#datagrams;
     writeFrom(this.#datagrams, writer);
+    return this.#datagrams.length < length;
   }
 
   clear(): void {

@@ -6,7 +6,7 @@ import type { CloseFrame } from '../wire/frames.ts';
 import { encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
 import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES } from '../wire/packet.ts';
 import { ByteWriter } from '../wire/writer.ts';
-import { SEGMENTS_MAX } from './constants.ts';
+import { BASE_MTU, SEGMENTS_MAX } from './constants.ts';
 import type { Lane } from './lane.ts';
 import type { DirectedFrame, Outbox } from './outbox.ts';
 import { CONTENT_ACK } from './packet-contents.ts';
@@ -33,6 +33,8 @@ export class PacketWriter {
   #nextPacketNumber = 0;
   #paceAt: Instant = NEVER;
   #isKeySpent = false;
+  /** Where datagrams and stream data both wait they begin packets by turns, so that neither holds the other up. */
+  #isDatagramsTurn = true;
 
   constructor(parts: PacketWriterParts) {
     this.#parts = parts;
@@ -124,14 +126,13 @@ export class PacketWriter {
     const room = recovery.room(lane.recovery);
     let budget = Math.min(room, lane.pacer.available(now));
     let length = 0;
-    let segmentSize = path.mtu;
+    const segmentSize = path.mtu;
     for (let segments = 0; segments < SEGMENTS_MAX; segments++) {
       const limit = Math.min(segmentSize, path.allowance);
       if (buffer.length - length < limit) break;
+      // Only what a full packet needs is enough: less would be used up in slivers.
       const mayAsk = budget >= limit || lane.recovery.probesDue > 0;
       const written = this.#writePacket({ buffer, start: length, limit, mayAsk }, session, path, now);
-      if (written === 0) break;
-      if (segments === 0) segmentSize = written;
       length += written;
       budget -= written;
       if (written < segmentSize) break;
@@ -139,7 +140,7 @@ export class PacketWriter {
     this.#noteLimit(lane, room - length, now);
     if (length === 0) return undefined;
     recovery.onBatchSent(lane.recovery, now);
-    return { route: path.route, length, segmentSize };
+    return { route: path.route, length, segmentSize: Math.min(segmentSize, length) };
   }
 
   writeClose(buffer: Uint8Array, frame: CloseFrame, path: Path, now: Instant): Transmit | undefined {
@@ -181,8 +182,8 @@ export class PacketWriter {
       if (hasAck && acks.wantsAnswer && writer.remaining > 0) encodeFrame(writer, { kind: 'ping' });
       outbox.writeControl(writer);
       const afterControl = writer.offset;
-      outbox.writeDatagrams(writer);
-      streams.writeFrames(writer, contents);
+      streams.beginPacket(writer, contents);
+      this.#writeData(writer, limit);
       if (writer.offset > afterControl) session.carriedTraffic = true;
     }
     if (writer.offset === from) return 0;
@@ -191,6 +192,20 @@ export class PacketWriter {
     const length = this.#seal(buffer, start, writer, session);
     if (length > 0) this.#noteSent(path, asksForAck, length, now);
     return length;
+  }
+
+  #writeData(writer: ByteWriter, limit: number): void {
+    const { outbox, streams, recovery } = this.#parts;
+    if (!this.#isDatagramsTurn || !outbox.hasDatagrams) {
+      streams.fillPacket(writer, recovery.contents);
+      outbox.writeDatagrams(writer);
+      this.#isDatagramsTurn = true;
+      return;
+    }
+    // One that fits a packet of its own has the next one, and does not wait for ever behind ACKs.
+    if (!outbox.writeDatagrams(writer) && limit >= BASE_MTU) return;
+    streams.fillPacket(writer, recovery.contents);
+    this.#isDatagramsTurn = false;
   }
 
   /** Why sending stopped: for want of data, of window, or of time. */

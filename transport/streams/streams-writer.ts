@@ -39,16 +39,13 @@ export class StreamsWriter {
     if (kind === CONTENT_MAX_STREAMS && limit === this.#table.peer.limit) this.#table.maxStreamsIsDue = true;
   }
 
-  /** Once for each packet. A packet with room for 64 bytes takes something of whatever there is to send. */
-  writeFrames(writer: ByteWriter, contents: PacketContents): boolean {
-    const start = writer.offset;
+  /** Once for each packet: limits, and what single streams have to say in few bytes. */
+  beginPacket(writer: ByteWriter, contents: PacketContents): void {
     this.#packet++;
     // The node's budget may have come free since the last frame or read.
     this.#table.considerCredit();
     this.#writeTunnelLimits(writer, contents);
     this.#writeControl(writer, contents);
-    this.#writeData(writer, contents);
-    return writer.offset > start;
   }
 
   #writeTunnelLimits(writer: ByteWriter, contents: PacketContents): void {
@@ -97,7 +94,8 @@ export class StreamsWriter {
     return true;
   }
 
-  #writeData(writer: ByteWriter, contents: PacketContents): void {
+  /** In a packet that was begun. One with room for 64 bytes takes something of whatever there is to send. */
+  fillPacket(writer: ByteWriter, contents: PacketContents): void {
     while (canTellMore(contents)) {
       const credit = this.#table.credit.available;
       const ring = this.#table.scheduler.next(credit > 0);

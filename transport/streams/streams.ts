@@ -167,9 +167,14 @@ export class Streams {
     return this.#writer.wantsToSend;
   }
 
-  /** Fills one packet as far as it goes: what is short and urgent first, then data by priority. True if anything was written. */
-  writeFrames(writer: ByteWriter, contents: PacketContents): boolean {
-    return this.#writer.writeFrames(writer, contents);
+  /** Once for each packet: what is short and urgent. */
+  beginPacket(writer: ByteWriter, contents: PacketContents): void {
+    this.#writer.beginPacket(writer, contents);
+  }
+
+  /** Data by priority, as far as the packet goes. */
+  fillPacket(writer: ByteWriter, contents: PacketContents): void {
+    this.#writer.fillPacket(writer, contents);
   }
 
   onAcked(contents: PacketContents, index: number): void {

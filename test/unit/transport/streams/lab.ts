@@ -54,7 +54,9 @@ export class End {
     const buffer = new Uint8Array(bytes);
     const writer = new ByteWriter(buffer);
     const contents = new PacketContents();
-    if (!this.streams.writeFrames(writer, contents)) return undefined;
+    this.streams.beginPacket(writer, contents);
+    this.streams.fillPacket(writer, contents);
+    if (writer.offset === 0) return undefined;
     const frames = decodeFrames(buffer.subarray(0, writer.offset));
     if ('kind' in frames) throw new Error(`the packet does not decode: ${frames.reason}`);
     return { frames, contents, length: writer.offset };
