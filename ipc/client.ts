@@ -126,13 +126,13 @@ export class ControlClient {
     if (this.#over === undefined) this.#write(undefined, command, fields);
   }
 
-  /** As of a `net.Socket`: whether this connection keeps the process alive. */
+  /** As of a `net.Socket`: whether this connection keeps the process alive. One that is over cannot, and would wait to be connected. */
   ref(): void {
-    this.#socket.ref();
+    if (this.#over === undefined) this.#socket.ref();
   }
 
   unref(): void {
-    this.#socket.unref();
+    if (this.#over === undefined) this.#socket.unref();
   }
 
   /** Gives up all that belongs to this connection. What was sent before still arrives. */

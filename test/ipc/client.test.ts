@@ -62,6 +62,25 @@ describe('a program whose daemon is gone', () => {
     expect(program.closed).toMatchObject(GONE);
   });
 
+  it('holds on to nothing, however often it says whether to keep the process alive', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): unknown => warnings.push(warning);
+    process.on('warning', warned);
+    onTestFinished(() => {
+      process.off('warning', warned);
+    });
+    const { paths, sockets } = await impostor(greets);
+    const program = await Program.connect(paths.app);
+    sockets[0]!.destroy();
+    await until('it is gone', () => program.closed !== undefined);
+    for (let i = 0; i < 20; i++) {
+      program.client.unref();
+      program.client.ref();
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
   it('has its dials fail, before and after the line is written', async () => {
     const line = { kind: 'dial', peer: 'bob', port: 80 } as const;
     const { paths, sockets, server } = await impostor(() => {});

@@ -1,0 +1,60 @@
+import { WarrenError } from '../base/errors.ts';
+import { resetError } from '../daemon/stream-errors.ts';
+import type { PeerName } from '../ipc/host.ts';
+
+/**
+ * Everything that fails here fails with one: `code` is for programs and stays what it is, `message` says what happened, `hint` what
+ * to do about it.
+ *
+ * @example
+ * const error = await alice.dial('bob', 9).catch((error) => error);
+ * console.log(error instanceof WarrenError, error.code); // true ERR_WARREN_REFUSED
+ * console.log(error.message); // nobody listens on port 9 of bob
+ * console.log(error.hint); // start the program that serves port 9 there
+ */
+export { WarrenError };
+
+/**
+ * The program at the far side gave a stream up. `streamCode` is the number it gave: its own from 256 on, 14 where it just let go
+ * of it.
+ *
+ * @example
+ * const server = await bob.listen(2000);
+ * server.on('connection', (stream) => stream.on('data', () => stream.resetAndDestroy(4242)));
+ *
+ * const stream = await alice.dial('bob', 2000);
+ * stream.on('error', (error) => {
+ *   console.log(error.code, error.streamCode); // ERR_WARREN_RESET 4242
+ * });
+ * stream.write('something unheard of');
+ */
+export class WarrenResetError extends WarrenError {
+  readonly streamCode: number;
+
+  /** @internal */
+  constructor(peer: PeerName, streamCode: number) {
+    const { code, message, hint } = resetError(peer, streamCode);
+    super(code, message, hint);
+    this.streamCode = streamCode;
+  }
+}
+
+/** `reason` is what the program's signal says. */
+export function cancelled(reason: unknown): WarrenError {
+  const error = new WarrenError(
+    'ERR_WARREN_CANCELLED',
+    'this was cancelled',
+    'nothing to be done: the program asked for it',
+  );
+  error.cause = reason;
+  return error;
+}
+
+export function misuse(message: string, hint: string): WarrenError {
+  return new WarrenError('ERR_WARREN_ARGUMENT', message, hint);
+}
+
+/** For what was still being dialled. */
+export function nodeClosed(): WarrenError {
+  return new WarrenError('ERR_WARREN_CLOSED', 'this node was closed', 'open another one');
+}
