@@ -2,7 +2,7 @@
 // Plain JavaScript without dependencies: it is what runs first on a fresh clone.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -53,6 +53,11 @@ export function install() {
   });
 }
 
+/** What package.json names as commands: the compiler makes no file executable. */
+function programsOfPackage() {
+  return Object.values(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin);
+}
+
 export function build() {
   // What tsconfig.build.json includes: every folder with sources in it but those it excludes.
   const folders = readdirSync(root, { withFileTypes: true })
@@ -74,6 +79,7 @@ export function build() {
         console.error('The build failed; there is no dist/ now.');
       },
     });
+    for (const program of programsOfPackage()) chmodSync(join(root, program), 0o755);
   });
 }
 

@@ -1,0 +1,55 @@
+import type { NodeStatus, TunnelStatus } from '../../ipc/host.ts';
+import type { Command } from '../command.ts';
+import { withDaemon } from '../daemon-connection.ts';
+import { formatBytes, formatMilliseconds, formatSpan, pairs, table } from '../format.ts';
+import type { Style } from '../style.ts';
+
+export const status: Command = {
+  notes:
+    'With --json: what the daemon says of itself. Spans of a name without a unit are microseconds, uptime is milliseconds.',
+  async run({ args, output }) {
+    const data = await withDaemon(args, 'app', (client) => client.request('status', {}));
+    output.result(data, () => describeStatus(data, output.style));
+    return 0;
+  },
+};
+
+function describeStatus(status: NodeStatus, { bold, dim }: Style): string {
+  const { traffic, udp } = status;
+  const lost = Object.entries({ ...status.drops, ...status.socketErrors }).filter(([, count]) => count > 0);
+  const lines = [
+    `${bold(status.name === '' ? status.address : `${status.name}  ${status.address}`)}`,
+    '',
+    pairs(
+      [
+        ['up', `${formatSpan(status.uptime)}  ${dim(`(warren ${status.version}, pid ${status.pid})`)}`],
+        ['udp', udp.host.includes(':') ? `[${udp.host}]:${udp.port}` : `${udp.host}:${udp.port}`],
+        ['ports', status.listening.join(', ') || 'none'],
+        ['peers', `${status.peers} known, ${status.tunnels.length} connected, ${status.streams} streams`],
+        ['in', `${formatBytes(traffic.bytesIn)} in ${traffic.packetsIn} packets`],
+        ['out', `${formatBytes(traffic.bytesOut)} in ${traffic.packetsOut} packets`],
+        ...(lost.length === 0 ? [] : [['dropped', lost.map(([why, count]) => `${why} ${count}`).join(', ')] as const]),
+      ],
+      '  ',
+    ),
+  ];
+  if (status.tunnels.length > 0) lines.push('', tunnelTable(status.tunnels));
+  return lines.join('\n');
+}
+
+export function tunnelTable(tunnels: readonly TunnelStatus[]): string {
+  return table(
+    ['PEER', 'ADDRESS', 'STATE', 'ROUTE', 'ROUND TRIP', 'CONTROL', 'WINDOW', 'PACKET', 'STREAMS'],
+    tunnels.map((tunnel) => [
+      tunnel.name,
+      tunnel.address,
+      tunnel.state,
+      tunnel.route,
+      tunnel.roundTrip === 0 ? '' : formatMilliseconds(tunnel.roundTrip),
+      tunnel.congestion,
+      formatBytes(tunnel.window),
+      `${tunnel.mtu} B`,
+      String(tunnel.streams),
+    ]),
+  );
+}
