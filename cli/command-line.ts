@@ -21,13 +21,13 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   const isJson = has('--json');
   let entry: CommandEntry | undefined;
   try {
-    const { words: plain } = await parseWords(words, GLOBAL_OPTIONS);
+    const { words: plain } = parseWords(words, GLOBAL_OPTIONS);
     entry = COMMANDS.find((one) => wordsOf(one).every((word, i) => word === plain[i]));
     if (has('--version', '-V')) return sayVersion(new Output(isJson, false));
     if (has('--help', '-h')) return await sayHelp(plain, entry, new Output(isJson, false));
     if (entry === undefined) throw await noSuchCommand(plain, isJson);
     const command = await entry.load();
-    const args = argumentsOf(entry, command, await parseWords(words, { ...GLOBAL_OPTIONS, ...command.options }));
+    const args = argumentsOf(entry, command, parseWords(words, { ...GLOBAL_OPTIONS, ...command.options }));
     const output = new Output(isJson, entry.speaksOnStderr === true);
     return await command.run({ args, output, version: version() });
   } catch (error) {

@@ -202,7 +202,7 @@ function ambiguous(text: string, peers: readonly Peer[]): WarrenError {
   return new WarrenError(
     'ERR_WARREN_AMBIGUOUS_PEER',
     `${peers.length} peers are called ${quoteText(text)}: ${shown.join(', ')}`,
-    'use the key, or give one of them a petname with warren peer add … --petname NAME',
+    'use the key, or give one of them a petname with warren peer add … --as NAME',
   );
 }
 
