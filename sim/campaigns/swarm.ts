@@ -1,6 +1,6 @@
 import { after, type Instant, MILLISECOND, NEVER, SECOND } from '../../base/time.ts';
 import type { CryptoBackend } from '../../crypto/backend.ts';
-import { KEEPALIVE_MIN } from '../../transport/constants.ts';
+import { KEEPALIVE_MIN, REPLACED_LIFETIME_MAX } from '../../transport/constants.ts';
 import type { EndpointOptions } from '../../transport/endpoint.ts';
 import { simAddress } from '../address.ts';
 import { AmplificationCheck } from '../checks/amplification.ts';
@@ -55,6 +55,8 @@ const CHAOS: number = 20 * SECOND;
 /** Reliability I11: what is alive after the faults stop recovers within this. */
 const HEALS_WITHIN: number = 60 * SECOND;
 const REST: number = 100 * SECOND;
+/** As long as a replaced session opens packets at the most, twice. */
+const REST_BEGINS_AFTER: number = 2 * REPLACED_LIFETIME_MAX;
 /** To ask again, to confirm, to acknowledge, and to let the old session go. */
 const WAKES_PER_REKEY = 4;
 
@@ -347,7 +349,10 @@ class Swarm {
   #rest(): void {
     const { network, peers } = this.#world;
     network.runUntil(after(network.now, REPLAYED_WITHIN + HEALS_WITHIN));
-    const before = peers.map(({ name, events }) => ({ wakes: network.timeouts(name), events: events.length }));
+    // A rekey that ends shortly before still has its old session to let go.
+    const events = peers.map((peer) => peer.events.length);
+    network.runUntil(after(network.now, REST_BEGINS_AFTER));
+    const before = peers.map(({ name }, i) => ({ wakes: network.timeouts(name), events: events[i]! }));
     network.runUntil(after(network.now, REST));
     for (const [i, peer] of peers.entries()) {
       const { wakes, events } = before[i]!;

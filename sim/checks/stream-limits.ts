@@ -1,6 +1,7 @@
 import {
   OUT_OF_ORDER_RANGES_MAX,
   READ_CHUNK_BYTES_MAX,
+  STREAM_WINDOW_INITIAL,
   STREAMS_INITIAL,
   type StreamConfig,
   TUNNEL_WINDOW_INITIAL,
@@ -88,7 +89,9 @@ function isBounded(stream: StreamState, config: StreamConfig): boolean {
     stream.sent <= stream.sendLimit &&
     stream.sent <= stream.written &&
     stream.received <= stream.receiveLimit &&
-    stream.receiveLimit <= stream.taken + stream.window &&
+    // The window may have shrunk since the limit was given; then what comes has room all the same, or is not taken.
+    stream.receiveLimit <= stream.taken + Math.max(config.streamWindowMax, STREAM_WINDOW_INITIAL) &&
+    stream.received <= stream.taken + stream.window &&
     // What may have come, and the rest of a chunk at either end.
     stream.memory <= stream.window + 2 * READ_CHUNK_BYTES_MAX &&
     stream.ranges <= OUT_OF_ORDER_RANGES_MAX + 1
