@@ -25,6 +25,8 @@ export const BLACK_HOLE_LOSSES_ANSWERED = 16;
 const WELL_KNOWN: readonly number[] = [1_452, 1_472, 8_952, 1_280, 1_372, 1_392, 4_052, 1_232];
 /** The search ends when less than this share of the size is left to gain. */
 const GRANULARITY_SHIFT = 6;
+/** Where it is the window that keeps a probe small, less than this share more is not worth one: the window will be wider. */
+const STEP_SHIFT = 2;
 
 /**
  * Looks for the largest packet one path carries (RFC 8899, packetisation layer path MTU discovery). A *probe* is a packet of the
@@ -32,9 +34,10 @@ const GRANULARITY_SHIFT = 6;
  * base of 1,200 bytes.
  *
  * Three states. *Searching*: everything up to `mtu` has been seen to pass, `#ceiling` has not; the next probe goes somewhere
- * between them, to the maximum first, then to sizes that paths are known to end at, then into the middle. One probe is under way
- * at a time. *Settled*: nothing worth a probe is left between them; searched again after 600 s. *Cooling*: a black hole was found,
- * `mtu` is back at the base; searched again after 60 s.
+ * between them, to the maximum first, then to sizes that paths are known to end at, then into the middle. It is the first of these
+ * that the congestion window has room for (RFC 9000 §14.4: probes count): a search that waited for more might wait for ever, and
+ * every size that passes widens the window. One probe is under way at a time. *Settled*: nothing worth a probe is left between
+ * them; searched again after 600 s. *Cooling*: a black hole was found, `mtu` is back at the base; searched again after 60 s.
  *
  * A black hole is a path that has come to carry less than it did, and says nothing: large packets vanish, small ones pass. It is
  * taken for one when several packets above the base and of no other size in between were lost in a row, in two flights at least
@@ -53,6 +56,7 @@ export class MtuSearch {
   #state: 'searching' | 'settled' | 'cooling';
   /** The smallest size taken not to pass. */
   #ceiling: number;
+  /** Of the last probe, and how many of that size were lost. */
   #size = 0;
   #lostProbes = 0;
   #isUnderWay = false;
@@ -73,8 +77,7 @@ export class MtuSearch {
     assert(maximum >= BASE_MTU, 'every path carries 1,200 bytes');
     this.#maximum = maximum;
     this.#ceiling = maximum + 1;
-    this.#state = 'searching';
-    if (!this.#choose()) this.#state = 'settled';
+    this.#state = this.#isThrough ? 'settled' : 'searching';
   }
 
   /** The largest packet to send by this path. */
@@ -82,16 +85,20 @@ export class MtuSearch {
     return this.#mtu;
   }
 
-  /** The size of a probe to send now, if one is wanted. Once it is sent, `onProbeSent`. */
-  nextProbe(now: Instant): number | undefined {
+  /** The size of a probe of at most `room` bytes to send now, if one is wanted. Once it is sent, `onProbeSent`. */
+  nextProbe(now: Instant, room: number = Number.POSITIVE_INFINITY): number | undefined {
     if (this.#resumeAt <= now) this.#resume();
     if (this.#state !== 'searching' || this.#isUnderWay) return undefined;
-    return this.#size;
+    // One that was lost goes again, unless the window does not take it any more.
+    return this.#lostProbes > 0 && this.#size <= room ? this.#size : this.#choose(room);
   }
 
   onProbeSent(size: number): void {
     assert(size <= this.#maximum, 'a probe is no larger than the maximum');
     this.#isUnderWay = true;
+    if (size === this.#size) return;
+    this.#size = size;
+    this.#lostProbes = 0;
   }
 
   onProbeAcked(size: number, now: Instant): void {
@@ -167,13 +174,15 @@ export class MtuSearch {
     this.#state = 'searching';
     this.#resumeAt = NEVER;
     this.#isUnderWay = false;
+    this.#lostProbes = 0;
     this.#ceiling = this.#maximum + 1;
-    if (!this.#choose()) this.#state = 'settled';
+    if (this.#isThrough) this.#state = 'settled';
   }
 
   #continue(now: Instant): void {
     this.#isUnderWay = false;
-    if (this.#choose()) {
+    this.#lostProbes = 0;
+    if (!this.#isThrough) {
       this.#state = 'searching';
       this.#resumeAt = NEVER;
       return;
@@ -182,16 +191,22 @@ export class MtuSearch {
     this.#resumeAt = this.#mtu < this.#maximum ? after(now, MTU_RAISE_INTERVAL) : NEVER;
   }
 
-  /** The next size to try; false when none is worth it. */
-  #choose(): boolean {
-    this.#lostProbes = 0;
-    this.#size = 0;
-    const isWanted = (size: number): boolean => size > this.#mtu && size < this.#ceiling;
-    if (this.#ceiling > this.#maximum) this.#size = this.#maximum;
-    else this.#size = WELL_KNOWN.find(isWanted) ?? 0;
-    if (this.#size === 0 && this.#ceiling - this.#mtu > this.#mtu >> GRANULARITY_SHIFT) {
-      this.#size = (this.#mtu + this.#ceiling) >> 1;
-    }
-    return isWanted(this.#size);
+  /** However wide the window, no size is left that is worth a probe. */
+  get #isThrough(): boolean {
+    return this.#choose(Number.POSITIVE_INFINITY) === undefined;
+  }
+
+  /** The next size to try that `room` allows, where one is worth it. */
+  #choose(room: number): number | undefined {
+    const isWanted = (size: number): boolean => size > this.#mtu && size < this.#ceiling && size <= room;
+    if (isWanted(this.#maximum)) return this.#maximum;
+    const known = WELL_KNOWN.find(isWanted);
+    if (known !== undefined) return known;
+    const gain = this.#ceiling - this.#mtu;
+    if (gain <= this.#mtu >> GRANULARITY_SHIFT) return undefined;
+    const middle = this.#mtu + (gain >> 1);
+    if (middle <= room) return middle;
+    const step = (room - this.#mtu) >> 1;
+    return step > this.#mtu >> STEP_SHIFT ? this.#mtu + step : undefined;
   }
 }

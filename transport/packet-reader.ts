@@ -38,7 +38,7 @@ export class PacketReader {
   }
 
   read(frames: readonly Frame[], packet: ReadablePacket, now: Instant): Ending | undefined {
-    const { acks, keys, paths } = this.#parts;
+    const { acks, keys, paths, streams } = this.#parts;
     const { packetNumber, path, session } = packet;
     let asksForAck = false;
     let isUrgent = false;
@@ -54,6 +54,7 @@ export class PacketReader {
     }
     // What could not be kept comes again: it has not been received.
     if (isTaken) acks.received(packetNumber, asksForAck, isUrgent, now);
+    streams.shrinkUnused(now);
     this.#parts.noteStreams();
     paths.handleArrival(path, packetNumber, isOnlyAboutPaths, now);
     keys.considerRekey(session, now);

@@ -103,8 +103,9 @@ export class PacketWriter {
     const { lane } = path;
     if (session === undefined || lane === undefined) return undefined;
     if (!path.isValidated || !session.isConfirmed || lane.recovery.ptoCount > 0) return undefined;
-    const size = lane.recovery.mtuSearch.nextProbe(now);
-    if (size === undefined || size > buffer.length || recovery.room(lane.recovery) < size) return undefined;
+    const room = Math.min(recovery.room(lane.recovery), buffer.length);
+    const size = lane.recovery.mtuSearch.nextProbe(now, room);
+    if (size === undefined) return undefined;
     const writer = bodyWriter(buffer, 0, size);
     encodeFrame(writer, { kind: 'ping' });
     writer.zeros(writer.remaining);

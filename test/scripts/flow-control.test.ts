@@ -275,6 +275,32 @@ describe('flow control of what is received', () => {
   });
 });
 
+describe('windows that are not used', () => {
+  it('shrink while keepalives are all that comes, and the old limits stay', () => {
+    const t = Script.accepted();
+    t.ackAll(at(0));
+    for (let time = 0, offset = 0; time < 60; time += 10) {
+      t.take(at(time));
+      const limit = t.stream(1)!.receiveLimit;
+      give(t, at(time), 1, offset, Math.min(limit - offset, 512_000));
+      offset = Math.min(limit, offset + 512_000);
+      t.app(at(time), (app) => app.read(1));
+      t.take(at(time));
+    }
+    t.expect('the windows grew', t.stream(1)!.window > STREAM && t.streams.window > TUNNEL, true);
+    const before = { stream: t.stream(1)!.receiveLimit, tunnel: t.streams.receiveLimit };
+    for (let time = 20_000; time <= 600_000; time += 20_000) {
+      t.take(at(time));
+      t.recv(at(time), [ping()]);
+      t.ackAll(at(time));
+      t.take(at(time + 100));
+    }
+    t.expect('windows', [t.stream(1)!.window, t.streams.window], [STREAM, TUNNEL]);
+    t.expect('limits', { stream: t.stream(1)!.receiveLimit, tunnel: t.streams.receiveLimit }, before);
+    t.expect('state', t.state, 'open');
+  });
+});
+
 describe('flow control of what is sent', () => {
   it('sending stops at exactly the limit of the stream', () => {
     const { t } = exhausted();

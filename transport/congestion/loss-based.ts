@@ -15,7 +15,8 @@ import { LossEpisode } from './loss-episode.ts';
  *   belong together and are all that tells NewReno from CUBIC.
  *
  * The window does not grow while the sender leaves it unused (§7.8). Losses that prove spurious are undone, §7.3.2 being silent
- * about it, in the manner of RFC 9438 §4.9: window and threshold go back to at least what they were.
+ * about it, in the manner of RFC 9438 §4.9: window and threshold go back to at least what they were, and what ends a first slow
+ * start, HyStart++, watches it again.
  */
 export interface WindowLaw {
   /** A congestion event at `window`: what is left of it. `queueShare` is how much of the RTT is waiting in queues, 0 to 1. */
@@ -54,6 +55,7 @@ export class LossBasedController implements CongestionController {
   readonly #episode: LossEpisode = new LossEpisode();
   #priorCwnd = 0;
   #priorSsthresh = 0;
+  #priorHystart: HyStart | undefined;
 
   constructor(name: ControllerName, law: WindowLaw, mtu: number) {
     this.name = name;
@@ -129,6 +131,7 @@ export class LossBasedController implements CongestionController {
     this.#recoveryEnd = 0;
     this.#cwnd = Math.max(this.#cwnd, this.#priorCwnd);
     this.#ssthresh = Math.max(this.#ssthresh, this.#priorSsthresh);
+    this.#hystart = this.#priorHystart;
     this.#law.restore();
   }
 
@@ -146,6 +149,7 @@ export class LossBasedController implements CongestionController {
     this.#episode.add(loss.packets);
     this.#priorCwnd = this.#cwnd;
     this.#priorSsthresh = this.#ssthresh;
+    this.#priorHystart = this.#hystart;
     this.#law.save();
     const queueShare = this.#smoothedRtt > 0 ? Math.max(0, 1 - this.#minimumRtt / this.#smoothedRtt) : 1;
     const reduced = this.#law.reduce(this.#cwnd, this.#mtu, queueShare);

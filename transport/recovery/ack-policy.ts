@@ -84,7 +84,7 @@ export class AckPolicy {
     return this.#received.count;
   }
 
-  /** The smoothed RTT of the path the peer's data comes by. */
+  /** The smoothed RTT of the active path: ACKs go out by it, and what they answer mostly came by it. */
   onRoundTrip(rtt: number): void {
     this.#roundTrip = rtt;
   }

@@ -11,7 +11,7 @@ import type { PathParts } from './recovery-path.ts';
 import { PROBES_PER_TIMEOUT, RecoveryPath } from './recovery-path.ts';
 import { SENT_ASKS_FOR_ACK, SENT_LOST, SENT_MTU_PROBE, SENT_OUTSTANDING, SentLedger } from './sent-ledger.ts';
 
-/** A packet declared lost is remembered for so many probe timeouts. */
+/** A packet declared lost is remembered for so many probe timeouts, unless the ledger is full. */
 export const LOST_REMEMBERED_PTO = 3;
 /** Deliberately skipped numbers that are remembered; an honest peer never names one, however old. */
 export const SKIPPED_REMEMBERED_MAX = 16;
@@ -97,11 +97,12 @@ export class Recovery {
   }
 
   /**
-   * Bytes that may go out by the path, beside the probes that `probesDue` allows. Nothing while the ledger is full: so much is
-   * unanswered, or answered in so odd an order, that more would only make it worse.
+   * Bytes that may go out by the path, beside the probes that `probesDue` allows. Nothing while the ledger is full and its oldest
+   * packet in flight: so much is unanswered, or answered in so odd an order, that more would only make it worse. Its answer, or its
+   * loss, comes; an oldest packet that is not in flight gives way to the next one that is sent.
    */
   room(path: RecoveryPath): number {
-    if (this.#ledger.isFull) return 0;
+    if (this.#ledger.isFull && this.#isOldestInFlight) return 0;
     return Math.max(0, path.controller.window - path.bytesInFlight);
   }
 
@@ -145,10 +146,6 @@ export class Recovery {
     if (this.#active === path) this.#active = undefined;
   }
 
-  removeAllPaths(now: Instant): void {
-    for (const path of [...this.#paths]) if (path !== undefined) this.removePath(path, now);
-  }
-
   /** Everything out on the path counts as lost for its contents; the congestion controller hears nothing. */
   abandon(path: RecoveryPath, now: Instant): void {
     this.#tellSent(path, now);
@@ -161,11 +158,6 @@ export class Recovery {
     path.cursor = this.#ledger.next;
     path.lossTime = NEVER;
     path.probesDue = 0;
-  }
-
-  /** Something says that the path carries again: the next probe does not wait for a backed-off timeout. */
-  resetBackoff(path: RecoveryPath): void {
-    path.ptoCount = 0;
   }
 
   // Sending.
@@ -234,7 +226,7 @@ export class Recovery {
 
   /** Slots double while they are of use; where they are not, and at the bound, the oldest packet is given up for the new one. */
   #makeRoom(now: Instant): void {
-    if (this.#ledger.hasSlot) return;
+    if (this.#ledger.hasSlot && !this.#ledger.isFull) return;
     this.#forgetOldest(now, false);
     while (!this.#ledger.hasSlot && !(this.#isDense && this.#ledger.grow())) this.#giveUpOldest(now);
   }
@@ -312,14 +304,24 @@ export class Recovery {
     this.#ledger.trim();
   }
 
-  /** Lets go, at the old end, of packets lost long enough ago, and where there is need, of those that asked for no ACK. */
+  get #isOldestInFlight(): boolean {
+    const { columns, oldest } = this.#ledger;
+    const flags = columns.flags[this.#ledger.slot(oldest)]!;
+    return (flags & SENT_OUTSTANDING) !== 0 && (flags & SENT_ASKS_FOR_ACK) !== 0;
+  }
+
+  /**
+   * Lets go, at the old end, of packets lost long enough ago, and where there is need, of those that asked for no ACK. A late answer
+   * to a lost packet is waited for only while the ledger is not full: nobody could send until then, and nothing would end it.
+   */
   #forgetOldest(now: Instant, onlyLost: boolean): void {
     const { columns } = this.#ledger;
     while (this.#ledger.oldest < this.#ledger.next) {
       const slot = this.#ledger.slot(this.#ledger.oldest);
       const path = this.#paths[columns.path[slot]!]!;
       if ((columns.flags[slot]! & SENT_LOST) !== 0) {
-        if (now < columns.lostAt[slot]! + LOST_REMEMBERED_PTO * path.rtt.probeTimeout) return;
+        const forgetAt = columns.lostAt[slot]! + LOST_REMEMBERED_PTO * path.rtt.probeTimeout;
+        if (now < forgetAt && !this.#ledger.isFull) return;
         this.#ledger.markDone(slot);
       } else {
         if (onlyLost || (columns.flags[slot]! & SENT_ASKS_FOR_ACK) !== 0) return;

@@ -73,11 +73,6 @@ export class SentLedger {
     return packetNumber & this.#mask;
   }
 
-  isPending(packetNumber: number): boolean {
-    if (packetNumber < this.#oldest || packetNumber >= this.#next) return false;
-    return (this.#columns.flags[packetNumber & this.#mask]! & PENDING) !== 0;
-  }
-
   /** Twice the slots; false at the bound. */
   grow(): boolean {
     if (!this.#contents.hasRoom) return false;

@@ -1,3 +1,4 @@
+import { SECOND } from '../../base/time.ts';
 import { CLOSE_CODES } from '../../wire/close-codes.ts';
 
 // Specification: both sides rely on these (PROTOCOL.md §6).
@@ -36,6 +37,11 @@ export const GROWTH_SHARE = 0.75;
  * repair is lost too; a window of two round trips is then itself what slows the sender, which is what keeps it from growing.
  */
 export const WINDOW_ROUND_TRIPS = 4;
+/**
+ * A window of which less than half was used for so long is halved. At that rate what is left still holds half a minute of data,
+ * many times what any path carries in a round trip. And an idle tunnel is looked at in time: it has two keepalives in a minute.
+ */
+export const WINDOW_HALF_LIFE: number = 60 * SECOND;
 /** A limit is told to the peer when it can rise by this share of the window: never once per read. */
 export const CREDIT_SHARE = 0.25;
 /** RFC 9000 §21.6: what arrives out of order is kept in at most so many pieces. */

@@ -8,6 +8,7 @@ import {
   READY_ALLOWANCE,
   STREAM_WINDOW_INITIAL,
   TUNNEL_WINDOW_INITIAL,
+  WINDOW_HALF_LIFE,
   WINDOW_ROUND_TRIPS,
 } from './constants.ts';
 
@@ -30,6 +31,12 @@ import {
  *
  * So a stalled reader cannot close the tunnel, nor can fewer than 64 of them. The node's budget backs all growth and all of the
  * allowance; where it is used up, every tunnel still has the window it has, a mebibyte at least, and only rule 2 holds.
+ *
+ * What was fast once must not hold the budget for ever: a window of which less than half was used in a minute is halved, and what
+ * it had borrowed goes back. Credit stays given (RFC 9000 §4.1: limits only rise), so no more is given until readers have come
+ * within the smaller window of the limit, and until then the peer may send more than is backed. For bytes that do not fit, the
+ * windows grow back by the rules above; where they cannot, the bytes are not taken, and their packet, which nobody acknowledges,
+ * comes again. So memory stays within the budget, and old credit of many peers, called in at once, is no way around it.
  */
 
 /** How far a limit may run ahead of what has been taken. */
@@ -71,8 +78,17 @@ export class ReceiveWindow {
     return elapsed * this.#size <= WINDOW_ROUND_TRIPS * smoothedRtt * used;
   }
 
-  grow(size: number): void {
-    assert(size >= this.#size, 'a window does not shrink');
+  /** Looked at now and then: true where less than half was used for so long that it should be halved. */
+  isUnused(taken: number, now: Instant): boolean {
+    const isUnused = taken - this.#epochTaken < this.#size / 2;
+    if (isUnused && now - this.#epochStart < WINDOW_HALF_LIFE) return false;
+    this.#epochTaken = taken;
+    this.#epochStart = now;
+    return isUnused;
+  }
+
+  /** The limit stays: one above what the size gives now only has to be caught up with. */
+  resize(size: number): void {
     this.#size = size;
   }
 }
@@ -129,11 +145,6 @@ export class TunnelWindow {
     return CHUNK_SLACK_MAX - this.#slack;
   }
 
-  /** Bytes received, or given as credit, that no reader has taken: what this tunnel may come to hold. */
-  get committed(): number {
-    return this.#window.limit - this.#taken;
-  }
-
   /** Holds, or may come to hold, more than the mebibyte that every tunnel has. */
   get isBeyondFirst(): boolean {
     return this.#window.size > TUNNEL_WINDOW_INITIAL || this.#allowance > 0;
@@ -158,26 +169,41 @@ export class TunnelWindow {
     assert(this.#slack >= 0, 'slack that goes had come');
   }
 
+  /**
+   * True where there is room for `bytes` beyond the highest received. There always is for what the present window gave; what comes
+   * by credit from before it shrank has to be backed anew.
+   */
+  makeRoom(bytes: number): boolean {
+    const held = this.#received - this.#taken;
+    while (held + bytes > this.#window.size + this.#allowance) if (!this.#grow()) return false;
+    return true;
+  }
+
   /** True where the limit rose, and the peer is to be told. */
   raise(): boolean {
     const { size, limit } = this.#window;
     const wanted = Math.min(this.#ready, READY_ALLOWANCE, this.#max - size);
+    // What was given as credit for bytes that lay ready is covered as long as they do: taken, they move the limit themselves.
+    if (wanted < this.#allowance) this.#giveBack(this.#allowance - wanted);
     // Most calls end here: nothing worth a frame has come free.
     if (this.#taken + size + wanted - limit < size * CREDIT_SHARE) return false;
-    if (wanted > this.#allowance) {
-      this.#allowance += this.#budget.takeUpTo(wanted - this.#allowance);
-    } else {
-      // What has been given as credit stays backed until readers have taken as much.
-      const needed = Math.min(this.#allowance, Math.max(wanted, this.committed - size));
-      this.#budget.giveBack(this.#allowance - needed);
-      this.#allowance = needed;
-    }
-    return this.#window.raise(this.#taken + size + Math.min(wanted, this.#allowance));
+    this.#allowance += this.#budget.takeUpTo(wanted - this.#allowance);
+    return this.#window.raise(this.#taken + size + this.#allowance);
   }
 
   /** Doubles the tunnel's window if it was used up fast. */
   measure(smoothedRtt: number, now: Instant): void {
     if (this.#window.measure(this.#taken, smoothedRtt, now)) this.#grow();
+  }
+
+  /** Halves the tunnel's window where it was not used, as far as it is not needed for what lies in it or for its streams (rule 2). */
+  shrinkUnused(now: Instant): void {
+    if (!this.#window.isUnused(this.#taken, now)) return;
+    const size = Math.max(Math.floor(this.#window.size / 2), TUNNEL_WINDOW_INITIAL);
+    const held = this.#received - this.#taken;
+    if (held > size + this.#allowance || this.#streamGrowth > size * GROWTH_SHARE) return;
+    this.#budget.giveBack(this.#window.size - size);
+    this.#window.resize(size);
   }
 
   /** A stream's window is to grow by `bytes`: whether there is room (rule 2), for which the tunnel's window grows if it can. */
@@ -187,7 +213,7 @@ export class TunnelWindow {
     return true;
   }
 
-  /** A stream has ended whose window had grown by so much. */
+  /** A stream's window has shrunk by so much, or the stream has ended. */
   shrinkStream(bytes: number): void {
     this.#streamGrowth -= bytes;
     assert(this.#streamGrowth >= 0, 'a window gives back what it grew by');
@@ -204,8 +230,13 @@ export class TunnelWindow {
     const size = Math.min(2 * this.#window.size, this.#max);
     const growth = size - this.#window.size;
     if (growth === 0 || !this.#budget.take(growth)) return false;
-    this.#window.grow(size);
+    this.#window.resize(size);
     return true;
+  }
+
+  #giveBack(bytes: number): void {
+    this.#allowance -= bytes;
+    this.#budget.giveBack(bytes);
   }
 }
 
@@ -246,8 +277,9 @@ export class SendCredit {
 
 /**
  * What the buffers of a whole node may grow to, shared by its tunnels. Nobody is lent more than half of what is left, so that
- * whoever comes late finds something too. First windows and first send buffers are not counted: the protocol has given them away
- * already, and they are bounded by how many tunnels and streams there may be.
+ * whoever comes late finds something too, and more once the windows of those before are no longer used, and shrink. First windows
+ * and first send buffers are not counted: the protocol has given them away already, and they are bounded by how many tunnels and
+ * streams there may be.
  */
 export class NodeBudget {
   readonly max: number;

@@ -60,14 +60,13 @@ export class PeerFrames {
     const { highest, taken, ready, slack } = half;
     const { window } = this.#table;
     if (end - highest > window.open) return 'FLOW_CONTROL';
+    if (!half.makeRoom(end, this.#table.config.streamWindowMax, window)) return 'not-taken';
     const wasTerminal = half.isTerminal;
     if (!half.receive(frame.offset, frame.data, frame.fin, window.slackLeft)) return 'not-taken';
     this.#noteAccepted(stream);
     window.moved(half.highest - highest, half.taken - taken, half.ready - ready);
     window.noteSlack(half.slack - slack);
-    if (half.measure(smoothedRtt, now)) {
-      half.growWindow(Math.min(2 * half.windowSize, this.#table.config.streamWindowMax), window);
-    }
+    if (half.measure(smoothedRtt, now)) half.growWindow(this.#table.config.streamWindowMax, window);
     window.measure(smoothedRtt, now);
     if (ready === 0 && half.ready > 0) this.#table.tell(stream, EVENT_READABLE);
     this.#table.returnCredit(stream);

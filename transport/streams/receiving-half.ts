@@ -189,8 +189,31 @@ export class ReceivingHalf {
     return this.#window.measure(this.#buffer.taken, smoothedRtt, now);
   }
 
-  growWindow(size: number, tunnel: TunnelWindow): void {
-    if (size > this.#window.size && tunnel.growStream(size - this.#window.size)) this.#window.grow(size);
+  /** Doubles the window, to `max` at the most. False where it is as large already, or the tunnel has no room for it. */
+  growWindow(max: number, tunnel: TunnelWindow): boolean {
+    const size = Math.min(2 * this.#window.size, max);
+    if (size <= this.#window.size || !tunnel.growStream(size - this.#window.size)) return false;
+    this.#window.resize(size);
+    return true;
+  }
+
+  /**
+   * True where bytes up to `end` have room, in the stream's window and in the tunnel's. There always is for what the present windows
+   * gave; what comes by credit from before they shrank is taken as far as they can grow back.
+   */
+  makeRoom(end: number, max: number, tunnel: TunnelWindow): boolean {
+    if (end <= this.#highest || this.#stop !== undefined) return true;
+    while (end - this.#buffer.taken > this.#window.size) if (!this.growWindow(max, tunnel)) return false;
+    return tunnel.makeRoom(end - this.#highest);
+  }
+
+  /** Halves the window where it was not used, as far as what lies in it lets it. */
+  shrinkUnused(tunnel: TunnelWindow, now: Instant): void {
+    if (!this.#window.isUnused(this.#buffer.taken, now)) return;
+    const size = Math.max(Math.floor(this.#window.size / 2), STREAM_WINDOW_INITIAL);
+    if (this.#highest - this.#buffer.taken > size) return;
+    tunnel.shrinkStream(this.#window.size - size);
+    this.#window.resize(size);
   }
 
   /** True where the limit rose, and the peer is to be told. Once the final size is known nobody needs more. */

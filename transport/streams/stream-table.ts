@@ -1,5 +1,5 @@
-import type { Instant } from '../../base/time.ts';
-import { STREAM_WINDOW_INITIAL, type StreamConfig, TUNNEL_WINDOW_INITIAL } from './constants.ts';
+import { after, type Instant } from '../../base/time.ts';
+import { STREAM_WINDOW_INITIAL, type StreamConfig, TUNNEL_WINDOW_INITIAL, WINDOW_HALF_LIFE } from './constants.ts';
 import {
   EVENT_ACKNOWLEDGED,
   EVENT_CLOSED,
@@ -36,6 +36,8 @@ export class StreamTable {
   readonly events: Ring<Stream> = new Ring(EVENTS_BIT);
   maxDataIsDue = false;
   maxStreamsIsDue = false;
+  /** When windows are looked at next for whether they are used. */
+  #looksAt: Instant;
 
   constructor(options: StreamsOptions, now: Instant) {
     this.config = options.config;
@@ -44,6 +46,7 @@ export class StreamTable {
     this.parity = options.opensEven ? 0 : 1;
     this.peer = new PeerIds(options.config.peerStreamsMax);
     this.window = new TunnelWindow({ max: options.config.tunnelWindowMax, budget: options.budget }, now);
+    this.#looksAt = after(now, WINDOW_HALF_LIFE);
   }
 
   /** An OPEN was acknowledged, or the peer speaks about the stream: either way the OPEN need not stand in packets any more. */
@@ -134,6 +137,14 @@ export class StreamTable {
 
   considerCredit(): void {
     if (this.window.raise()) this.maxDataIsDue = true;
+  }
+
+  /** Told with every packet: idle tunnels have theirs with each keepalive. Windows of streams first: they hold up the tunnel's. */
+  shrinkUnused(now: Instant): void {
+    if (now < this.#looksAt) return;
+    this.#looksAt = after(now, WINDOW_HALF_LIFE);
+    for (const stream of this.streams.values()) stream.receiving.shrinkUnused(this.window, now);
+    this.window.shrinkUnused(now);
   }
 
   /** The peer opened a stream, or one of its streams has ended. */

@@ -152,12 +152,17 @@ export class Streams {
   // What the peer says.
 
   /**
-   * `undefined` where all is well. `not-taken`: the frame would have to be kept in one piece too many, so nothing has changed and
-   * the packet must not be acknowledged; its other frames do no harm when they come again. Else the code of a violation, which
-   * ends the tunnel.
+   * `undefined` where all is well. `not-taken`: the frame would have to be kept in one piece too many, or in memory that the node
+   * does not have, so nothing has changed and the packet must not be acknowledged; its other frames do no harm when they come
+   * again. Else the code of a violation, which ends the tunnel.
    */
   handleFrame(frame: StreamFrame, smoothedRtt: number, now: Instant): FrameOutcome {
     return this.#frames.handle(frame, smoothedRtt, now);
+  }
+
+  /** A packet of the peer was read, whatever was in it: an occasion to see which windows are no longer used. */
+  shrinkUnused(now: Instant): void {
+    this.#table.shrinkUnused(now);
   }
 
   // What goes into packets, and what became of it.

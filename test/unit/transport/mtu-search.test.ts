@@ -126,6 +126,76 @@ describe('the search for the path MTU (RFC 8899)', () => {
   });
 });
 
+describe('the search with a window that does not take the maximum', () => {
+  /** One probe a round trip while nothing else is under way: the free window is twice the packet size, but never below `window`. */
+  function searchIn(search: MtuSearch, limit: number, window: number): number[] {
+    const tried: number[] = [];
+    for (;;) {
+      const room = Math.max(window, 2 * search.mtu);
+      const size = search.nextProbe(at(0), room);
+      if (size === undefined) return tried;
+      expect(size).toBeLessThanOrEqual(room);
+      expect(tried.push(size)).toBeLessThan(40);
+      search.onProbeSent(size);
+      if (size <= limit) search.onProbeAcked(size, at(0));
+      else search.onProbeLost(size, at(0));
+    }
+  }
+
+  it.each<[string, number, number, number, number[]]>([
+    ['Ethernet over IPv6 in the way of a loopback socket', 65_507, 1_452, 1_452, [1_452, 1_472, 1_472, 1_472]],
+    ['Ethernet over IPv4 in the way of a loopback socket', 65_507, 1_472, 1_472, [1_452, 1_472, 8_952, 8_952, 8_952]],
+    ['loopback', 65_507, 65_507, 65_507, [1_452, 1_472, 8_952, 13_428, 20_142, 30_213, 47_860, 65_507]],
+    ['jumbo frames', 8_952, 8_952, 8_952, [8_952]],
+  ])('finds %s: maximum %i, path %i → %i', (_, maximum, limit, expected, first) => {
+    const search = new MtuSearch(maximum);
+    const tried = searchIn(search, limit, 12_000);
+    expect(search.mtu).toBe(expected);
+    expect(tried.slice(0, first.length)).toEqual(first);
+  });
+
+  it('finds any path to within 1.6 % all the same', () => {
+    for (const window of [2_400, 12_000, 40_000]) {
+      for (const maximum of [1_452, 1_472, 8_952, 65_507]) {
+        for (let limit = 1_200; limit <= maximum; limit += Math.max(1, (maximum - 1_200) >> 6)) {
+          const search = new MtuSearch(maximum);
+          searchIn(search, limit, window);
+          expect(search.mtu).toBeLessThanOrEqual(limit);
+          expect(limit - search.mtu).toBeLessThanOrEqual(1 + search.mtu / 64);
+          expect(search.nextProbe(at(0))).toBeUndefined();
+        }
+      }
+    }
+  });
+
+  it('waits where there is room for hardly more than a packet, but does not give up', () => {
+    const search = new MtuSearch(65_507);
+    for (const size of [1_452, 1_472]) {
+      expect(search.nextProbe(at(0), 2_944)).toBe(size);
+      search.onProbeSent(size);
+      search.onProbeAcked(size, at(0));
+    }
+    expect(search.nextProbe(at(0), 1_400)).toBeUndefined();
+    expect(search.nextProbe(at(0), 2_000)).toBeUndefined();
+    expect(search.nextProbe(at(0), 2_944)).toBe(2_208);
+    expect(search.nextProbe(at(0), 70_000)).toBe(65_507);
+  });
+
+  it('tries a lost size again, or a smaller one where the window has shrunk meanwhile', () => {
+    const search = new MtuSearch(8_952);
+    search.onProbeSent(8_952);
+    search.onProbeLost(8_952, at(0));
+    expect(search.nextProbe(at(0), 12_000)).toBe(8_952);
+    expect(search.nextProbe(at(0), 6_000)).toBe(1_452);
+    search.onProbeSent(1_452);
+    search.onProbeLost(1_452, at(0));
+    expect(search.nextProbe(at(0), 12_000)).toBe(1_452);
+    search.onProbeSent(1_452);
+    search.onProbeAcked(1_452, at(0));
+    expect(search.nextProbe(at(0), 12_000)).toBe(8_952);
+  });
+});
+
 describe('a black hole', () => {
   /** A settled search at 1,452. */
   const settled = () => {
@@ -286,7 +356,7 @@ class Transfer {
     const { lab } = this;
     const { path } = lab;
     if (path.probesDue > 0) this.#packet(60);
-    const size = path.mtuSearch.nextProbe(at(this.ms));
+    const size = path.mtuSearch.nextProbe(at(this.ms), lab.recovery.room(path));
     if (size !== undefined) {
       const number = lab.recovery.nextPacketNumber;
       lab.recovery.onMtuProbeSent(path, number, size, at(this.ms));
@@ -319,6 +389,27 @@ describe('a transfer', () => {
     expect(transfer.mtu).toBe(1_452);
     expect(transfer.lab.controller.mtus).toEqual([1_452]);
     expect(transfer.lab.controller.losses).toEqual([]);
+  });
+
+  it.each([1_452, 9_000, 65_507])(
+    'over a path of 1,452 bytes finds it in a few round trips, though its socket would send %i and its window is 30,000',
+    (maximum) => {
+      const transfer = new Transfer(1_452, maximum);
+      transfer.run(3_000, () => transfer.mtu === 1_452);
+      expect([transfer.mtu, transfer.ms <= 800]).toEqual([1_452, true]);
+      transfer.run(6_000);
+      expect([transfer.mtu, transfer.lab.controller.losses]).toEqual([1_452, []]);
+    },
+  );
+
+  it('over a path as wide as its socket gets there although its window is full all the time', () => {
+    const transfer = new Transfer(65_507, 65_507);
+    transfer.run(5_000, () => {
+      // As every controller holds it (RFC 9002 §7.2).
+      transfer.lab.controller.window = Math.max(30_000, 2 * transfer.mtu);
+      return transfer.mtu === 65_507;
+    });
+    expect(transfer.mtu).toBe(65_507);
   });
 
   it('takes no congestion from probes that are too large', () => {

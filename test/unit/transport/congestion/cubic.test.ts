@@ -133,6 +133,30 @@ describe('CUBIC (RFC 9438)', () => {
     expect([controller.window, controller.isStartup]).toEqual([110 * MTU, true]);
   });
 
+  it('watches slow start for a queue again once a reduction in it has been undone', () => {
+    const roundsToEnd = (isDisturbed: boolean): number => {
+      const controller = new LossBasedController('CUBIC', new CubicLaw(), MTU);
+      let number = 0;
+      const round = (rtt: number): void => {
+        const nextNumber = number + 10;
+        for (; number < nextNumber; number++) {
+          controller.onAck(ack({ largestNumber: number, nextNumber, rtt, smoothedRtt: rtt }), at(number));
+        }
+      };
+      round(RTT);
+      if (isDisturbed) {
+        controller.onLoss(loss({ largestNumber: number, nextNumber: number + 10 }), at(number));
+        controller.onSpuriousLoss(1, at(number), at(number));
+      }
+      // A queue builds up from here on.
+      let rounds = 0;
+      for (; controller.isStartup && rounds < 50; rounds++) round(RTT * 1.3 ** (rounds + 1));
+      return rounds;
+    };
+    // One round trip shows it, five follow in Conservative Slow Start.
+    expect([roundsToEnd(false), roundsToEnd(true)]).toEqual([6, 6]);
+  });
+
   it('never grows by more than half in a round trip (§4.2)', () => {
     const law = new CubicLaw();
     const reduced = law.reduce(10 * MTU, MTU, 1);

@@ -261,6 +261,48 @@ describe('the memory of recovery', () => {
     expect(lab.recovery.room(lab.path)).toBe(2 ** 40);
   });
 
+  it.each<[string, number, number]>([
+    ['packets', 0, 131_072 - 1_024],
+    ['what they carried', 1_024, 512],
+  ])('full of %s that are all lost makes room for the next at once, for no answer will', (_, entries, packets) => {
+    const lab = new Lab({ roundTripMs: 100 });
+    const { recovery, path } = lab;
+    lab.controller.window = 2 ** 40;
+    // ACKs alone at the old end stand in nobody's way.
+    lab.send(0, { asksForAck: false });
+    for (let sent = 1; recovery.room(path) > 0; sent++) {
+      for (let i = 0; i < entries; i++) recovery.contents.add(CONTENT_MAX_DATA, 0, i, 0);
+      recovery.onSent(path, sent, 1_200, true, at(1));
+    }
+    recovery.onBatchSent(path, at(1));
+    expect(recovery.remembered).toBe(packets);
+    const { ms } = lab.fire();
+    lab.send(ms);
+    const probe = recovery.nextPacketNumber - 1;
+    lab.ack(ms + 100, `${probe}`);
+    expect([path.packetsInFlight, recovery.nextTimeout()]).toEqual([0, Number.POSITIVE_INFINITY]);
+    expect(recovery.room(path)).toBe(2 ** 40);
+    // And the next flight fills it no more than the first did: behind those lost, it stops where its own oldest is in flight.
+    const before = recovery.nextPacketNumber;
+    while (recovery.room(path) > 0) {
+      for (let i = 0; i < entries; i++) recovery.contents.add(CONTENT_MAX_DATA, 0, i, 0);
+      recovery.onSent(path, recovery.nextPacketNumber, 1_200, true, at(ms + 101));
+    }
+    expect(recovery.nextPacketNumber - before).toBeGreaterThanOrEqual(packets - 2);
+    expect([recovery.remembered <= packets, path.packetsInFlight]).toEqual([true, recovery.nextPacketNumber - before]);
+    expect(recovery.nextTimeout()).toBeLessThan(at(ms + 1_200));
+  });
+
+  it('still waits for late answers where it is not full', () => {
+    const lab = new Lab({ roundTripMs: 100 });
+    lab.burst(0, 100);
+    lab.ack(100, '99');
+    expect(lab.missing).toHaveLength(97);
+    lab.burst(101, 100);
+    lab.ack(102, '0-96');
+    expect(lab.arrived).toHaveLength(98);
+  });
+
   it('waits no longer than a second for the first answer', () => {
     const lab = new Lab();
     lab.send(0);

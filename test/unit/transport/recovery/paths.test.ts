@@ -122,7 +122,7 @@ describe('recovery over several paths', () => {
     const other = lab.addPath(0);
     lab.burst(0, 3);
     lab.burst(0, 3, { path: other });
-    lab.recovery.removeAllPaths(at(1));
+    for (const path of [lab.path, other]) lab.recovery.removePath(path, at(1));
     expect([...lab.missing].sort()).toEqual([0, 1, 2, 3, 4, 5]);
     expect([lab.recovery.remembered, lab.timeoutMs, lab.recovery.active]).toEqual([
       0,

@@ -171,15 +171,6 @@ describe('the probe timeout (RFC 9002 §6.2)', () => {
     expect(lab.timeoutMs).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('comes at once, without its backoff, when something says that the path carries again', () => {
-    const lab = new Lab({ roundTripMs: 100 });
-    lab.send(0);
-    for (let i = 0; i < 5; i++) lab.send(lab.fire().ms);
-    expect(lab.timeoutMs).toBe(3_882);
-    lab.recovery.resetBackoff(lab.path);
-    expect(lab.timeoutMs).toBe(2_882 + 126);
-  });
-
   it('handled early does nothing', () => {
     const lab = new Lab({ roundTripMs: 100 });
     lab.send(0);

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { instant } from '../../../../base/time.ts';
 import { CONTENTS_PER_PACKET_MAX } from '../../../../transport/recovery/contents-ring.ts';
-import { CHUNK_SLACK_MAX } from '../../../../transport/streams/constants.ts';
+import { CHUNK_SLACK_MAX, WINDOW_HALF_LIFE } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import type { StreamFrame } from '../../../../transport/streams/streams.ts';
 import type { Priority } from '../../../../wire/frames.ts';
-import { accepted, dataFrame, End, isPattern, KIB, MIB, openFrame, pattern, resetFrame } from './lab.ts';
+import { accepted, dataFrame, End, isPattern, KIB, MIB, openFrame, pattern, RTT, resetFrame } from './lab.ts';
 
 const BYTES = pattern(0, 64 * KIB);
 
@@ -44,7 +44,7 @@ const hostileFrame: fc.Arbitrary<StreamFrame> = fc.oneof(
 
 describe('whatever an authenticated peer sends', () => {
   it('is answered with a code or taken, never with an exception, and memory stays within the credit', () => {
-    const local = fc.record({ what: fc.nat(9), id: fc.nat(12), size: fc.nat(5_000) });
+    const local = fc.record({ what: fc.nat(10), id: fc.nat(12), size: fc.nat(5_000) });
     fc.assert(
       fc.property(
         fc.array(fc.oneof({ weight: 4, arbitrary: hostileFrame }, { weight: 1, arbitrary: local }), {
@@ -58,7 +58,10 @@ describe('whatever an authenticated peer sends', () => {
           const end = new End({ opensEven, budget });
           const own = [end.open(), end.open()];
           for (const input of inputs) {
-            end.now = instant(end.now + 1_000);
+            // Time for windows to grow in, and at last for them to shrink in.
+            const isPause = !('kind' in input) && input.what === 10;
+            end.now = instant(end.now + (isPause ? WINDOW_HALF_LIFE : 1_000));
+            end.streams.shrinkUnused(end.now);
             // The tunnel would have ended with a violation; going on shows that nothing was changed by it.
             if ('kind' in input) {
               const before = end.streams.inspect();
@@ -74,8 +77,8 @@ describe('whatever an authenticated peer sends', () => {
             } else {
               act(end, input.what, input.id, input.size);
             }
-            const { streams, receiveLimit, taken, peerAlive, slack } = end.streams.inspect();
-            expect(receiveLimit - taken).toBeLessThanOrEqual(MIB + budget.used);
+            const { streams, received, taken, peerAlive, slack } = end.streams.inspect();
+            expect(received - taken).toBeLessThanOrEqual(MIB + budget.used);
             expect(streams.length).toBeLessThanOrEqual(1_024 + own.length);
             expect(peerAlive).toBeLessThanOrEqual(1_024);
             expect(slack).toBeLessThanOrEqual(CHUNK_SLACK_MAX + 256 * streams.length);
@@ -170,6 +173,79 @@ describe('a peer that opens as many streams as it may', () => {
     // The bytes beyond the hole are still there.
     end.hear(dataFrame(0, 32 * KIB - 2, BYTES.subarray(0, 1)));
     expect(end.read(0)).toEqual(Uint8Array.of(BYTES[0]!, BYTES[0]!));
+  });
+});
+
+describe('a peer whose windows were large once', () => {
+  /** Stream 0 was fast, and so much may still be sent on it; then the tunnel was idle, and its windows are the first ones again. */
+  function idle(budget: NodeBudget): { end: End; sent: number; credit: number } {
+    const end = new End({ opensEven: false, budget });
+    const stream = accepted(end, 0);
+    let sent = 0;
+    for (let round = 0; round < 100; round++) {
+      end.now = instant(end.now + RTT);
+      // As far as the budget lets it grow.
+      const { receiveLimit } = end.state(stream)!;
+      for (; sent < receiveLimit; sent += BYTES.length) {
+        end.hear(dataFrame(stream, sent, BYTES.subarray(0, Math.min(BYTES.length, receiveLimit - sent))));
+        end.streams.read(stream);
+        end.streams.read(stream);
+      }
+      sent = receiveLimit;
+    }
+    expect(end.state(stream)!.window).toBe(16 * MIB);
+    for (let minute = 1; minute <= 10; minute++) {
+      end.now = instant(end.now + WINDOW_HALF_LIFE);
+      end.streams.shrinkUnused(end.now);
+    }
+    const { window, receiveLimit } = end.state(stream)!;
+    expect([window, end.streams.inspect().window, budget.used]).toEqual([256 * KIB, MIB, 0]);
+    return { end, sent, credit: receiveLimit - sent };
+  }
+
+  it('may use its old credit, for which they grow again', () => {
+    const budget = new NodeBudget(64 * MIB);
+    const { end, sent, credit } = idle(budget);
+    for (let offset = 0; offset < credit; offset += BYTES.length) {
+      const data = BYTES.subarray(0, Math.min(BYTES.length, credit - offset));
+      expect(end.hear(dataFrame(0, sent + offset, data))).toEqual([undefined]);
+    }
+    const { window, ready } = end.state(0)!;
+    expect([window, ready]).toEqual([16 * MIB, credit]);
+    expect(end.read(0)).toHaveLength(credit);
+  });
+
+  it('is not acknowledged what the node has no memory for, loses no byte by it, and leaves its other streams theirs', () => {
+    const budget = new NodeBudget(64 * MIB);
+    const { end, sent, credit } = idle(budget);
+    while (budget.take(MIB));
+    budget.takeUpTo(MIB);
+    const lent = budget.used;
+    let taken = 0;
+    const more = (): StreamFrame =>
+      dataFrame(0, sent + taken, BYTES.subarray(0, Math.min(BYTES.length, credit - taken)));
+    while (taken < credit && end.hear(more())[0] === undefined) taken += BYTES.length;
+    const before = end.streams.inspect();
+    expect(taken).toBeLessThanOrEqual(MIB + budget.used - lent);
+    expect(taken).toBeGreaterThanOrEqual(256 * KIB);
+    expect(end.hear(more())).toEqual(['not-taken']);
+    expect(end.streams.inspect()).toEqual(before);
+    accepted(end, 2);
+    expect(end.hear(dataFrame(2, 0, BYTES))).toEqual([undefined]);
+    // What lies there already may come again, and what its reader takes makes room for as much.
+    expect(end.hear(dataFrame(0, sent, BYTES))).toEqual([undefined]);
+    const first = end.read(0);
+    expect([first.length, isPattern(first.subarray(0, BYTES.length), 0)]).toEqual([taken, true]);
+    expect(end.hear(more())).toEqual([undefined]);
+  });
+
+  it('cannot stop a stream whose reader has left, nor end one, by old credit', () => {
+    const budget = new NodeBudget(64 * MIB);
+    const { end, sent, credit } = idle(budget);
+    while (budget.take(MIB));
+    end.streams.stop(0, 1);
+    expect(end.hear(dataFrame(0, sent + credit - BYTES.length, BYTES))).toEqual([undefined]);
+    expect(end.hear(resetFrame(0, sent + credit))).toEqual([undefined]);
   });
 });
 
