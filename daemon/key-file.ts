@@ -18,6 +18,7 @@ import {
   openKeyFile,
 } from '../crypto/sealed-identity.ts';
 import type { Secret } from '../crypto/secret.ts';
+import { makeDirectories } from '../ipc/make-directories.ts';
 
 /**
  * The key file on disk. Whatever happens, at its path stands either nothing or one whole file: content is written to a temporary
@@ -64,7 +65,7 @@ export const REAL_FS: KeyFileFs = {
   rename: (from, to) => nodeFs.renameSync(from, to),
   unlink: (path) => nodeFs.unlinkSync(path),
   list: (directory) => nodeFs.readdirSync(directory),
-  makeDirectory: (path, mode) => nodeFs.mkdirSync(path, { recursive: true, mode }),
+  makeDirectory: (path, mode) => makeDirectories(path, mode),
   effectiveUser: () => process.geteuid!(),
   wallMs: () => Date.now(),
 };

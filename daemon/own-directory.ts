@@ -1,6 +1,7 @@
 import * as nodeFs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
+import { makeDirectories } from '../ipc/make-directories.ts';
 import { errnoOf, fileError, quietly, shellWord } from './file-errors.ts';
 
 /**
@@ -41,7 +42,7 @@ const STICKY = 0o1000;
 function makeDirectory(directory: string): boolean {
   let first: string | undefined;
   try {
-    first = nodeFs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    first = makeDirectories(directory, DIRECTORY_MODE);
   } catch (error) {
     const errno = errnoOf(error);
     // Something else has that name, or one of its parents has; the first is told apart when it is opened.

@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
+import { makeDirectories } from './make-directories.ts';
 
 /**
  * Where the local sockets are, and whether nobody else could have put them there. A Unix socket authenticates nobody, so the
@@ -37,7 +38,7 @@ export const SOCKET_FS: SocketFs = {
   lstat: (path) => lstatSync(path, { throwIfNoEntry: false }),
   realpath: (path) => realpathSync(path),
   makeDirectory: (path, mode) => {
-    mkdirSync(path, { recursive: true, mode });
+    makeDirectories(path, mode);
   },
   effectiveUser: () => process.geteuid!(),
 };
