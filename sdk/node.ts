@@ -73,9 +73,11 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
     // Until the program has it, nobody else would hear of an error.
     const ignore = (): void => {};
     stream.on('error', ignore);
-    await new Promise<void>((resolve) => stream.once('connect', resolve).once('close', resolve));
+    const isConnected = await new Promise<boolean>((resolve) =>
+      stream.once('connect', () => resolve(true)).once('close', () => resolve(false)),
+    );
     stream.off('error', ignore);
-    if (stream.destroyed) throw stream.errored ?? nodeClosed();
+    if (!isConnected) throw stream.errored ?? nodeClosed();
     return stream;
   }
 

@@ -326,9 +326,13 @@ export class WarrenStream extends Duplex {
 
   #finished(): void {
     this.#hasReceivedEnd = true;
-    this.push(null);
-    // Whoever does not read has nothing left to read, perhaps: then this is the end for them too.
-    this.read(0);
+    // It may come with the word that the stream is connected: whoever has just dialled is to hear of its end too.
+    setImmediate(() => {
+      if (this.destroyed) return;
+      this.push(null);
+      // Whoever does not read has nothing left to read, perhaps: then this is the end for them too.
+      this.read(0);
+    });
   }
 
   #closed(error: WarrenError | undefined): void {

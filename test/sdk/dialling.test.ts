@@ -27,6 +27,17 @@ describe.each(WAYS)('a dial of a node $way', ({ open }) => {
     }
   });
 
+  it('succeeds where the far side has nothing to say, and ends at once', async () => {
+    const server = await pair.bob.listen(4_004);
+    server.on('connection', (stream) => stream.end());
+    for (let i = 0; i < 20; i++) {
+      const stream = await pair.alice.dial('bob', 4_004);
+      await event(stream.resume(), 'end');
+    }
+    for (let i = 0; i < 20; i++) expect(await textOf(await pair.alice.dial('bob', 4_004))).toBe('');
+    await nothingLeft();
+  });
+
   it('says why nobody took it', async () => {
     const { alice, bob } = pair;
     const failure = (peer: string, port: number, options = {}): Promise<WarrenError> =>
