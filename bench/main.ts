@@ -4,8 +4,9 @@ import type { Bench } from '../report/report.ts';
 import { formatForPeople, reportOf } from '../report/report.ts';
 import { handshakeBench } from './handshake.ts';
 import { handshakeFloodBench } from './handshake-flood.ts';
+import { hostileClientBench } from './hostile-client.ts';
 
-const BENCHES: readonly Bench[] = [handshakeBench, handshakeFloodBench];
+const BENCHES: readonly Bench[] = [handshakeBench, handshakeFloodBench, hostileClientBench];
 
 const USAGE = `npm run bench -- NAME [--json] [--seconds N]
 

@@ -23,7 +23,8 @@ export interface Bounds {
   readonly unreadBytes: number;
   /** From here on it is closed. */
   readonly unreadBytesMax: number;
-  readonly messagesPerTurn: number;
+  /** For the lines and messages of all clients, a message of each in turn. */
+  readonly turnMs: number;
   /** Taken from one stream connection in one turn. */
   readonly bytesPerTurn: number;
   /** For the first byte, and the first line. */
@@ -52,7 +53,7 @@ export const BOUNDS: Bounds = {
   earlyNotices: 1_024,
   unreadBytes: MIB,
   unreadBytesMax: 2 * MIB,
-  messagesPerTurn: 64,
+  turnMs: 0.1,
   bytesPerTurn: 512 * KIB,
   firstLineMs: 10_000,
   messageMs: 10_000,

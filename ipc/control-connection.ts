@@ -18,14 +18,16 @@ import {
   type Request,
   type ServerEvent,
 } from './messages.ts';
+import type { Turns, Worker } from './turns.ts';
 
 /**
- * The daemon's end of one control connection: so many messages a turn, in their order, until the client is gone. A client that
- * does not read, or asks for more than it waits for, is not read from until it has caught up: it holds up itself.
+ * The daemon's end of one control connection: one message after the other, in turn with the other clients, until this one is gone.
+ * A client that does not read, or asks for more than it waits for, is not read from until it has caught up: it holds up itself.
  */
-export class ControlConnection implements ClientSink {
+export class ControlConnection implements ClientSink, Worker {
   readonly #socket: Socket;
   readonly #bounds: Bounds;
+  readonly #turns: Turns;
   readonly #reader: FrameReader = new FrameReader();
   readonly #writer: MessageWriter;
   readonly #client: Client;
@@ -34,10 +36,10 @@ export class ControlConnection implements ClientSink {
   readonly #waiting: Map<number, AbortController> = new Map();
   /** Of the reply that is too long for one message. Until all of it is written, no further request is looked at. */
   #pages: ReplyPages | undefined;
-  #leftInTurn: number;
-  /** Messages may be left in the reader; nothing is read from the socket until `#work` has been through them. */
+  /** No whole message is left in the reader. */
+  #isExhausted = true;
+  /** Nothing is read from the socket until it is. */
   #isPaused = false;
-  #isScheduled = false;
   #hasEnded = false;
   #isOver = false;
   #partialTimer: NodeJS.Timeout | undefined;
@@ -50,16 +52,17 @@ export class ControlConnection implements ClientSink {
     isAdmin: boolean,
     registry: ClientRegistry,
     bounds: Bounds,
+    turns: Turns,
   ) {
     this.#socket = socket;
     this.#bounds = bounds;
-    this.#writer = new MessageWriter(socket, () => this.#work());
+    this.#turns = turns;
+    this.#writer = new MessageWriter(socket, () => this.#goOn());
     this.#client = registry.open(this);
     this.#commands = new ControlCommands(host, isAdmin, this.#client);
-    this.#leftInTurn = bounds.messagesPerTurn;
     const onEnd = (): void => {
       this.#hasEnded = true;
-      this.#work();
+      this.#goOn();
     };
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', onEnd);
@@ -80,64 +83,57 @@ export class ControlConnection implements ClientSink {
     this.#end();
   }
 
+  /** One message, or one page of a reply that has many. */
+  step(): boolean {
+    if (this.#isOver || this.#mustWait()) return false;
+    if (this.#pages !== undefined) {
+      this.#nextPage(this.#pages);
+      return true;
+    }
+    const body = this.#reader.next();
+    if (body === undefined) {
+      this.#exhausted();
+      return false;
+    }
+    if (typeof body === 'string') {
+      this.close(unreadable(body === 'empty' ? 'a message of length 0' : 'a message longer than 16,384 bytes'));
+      return false;
+    }
+    this.#stopPartialTimer();
+    this.#handle(body);
+    return true;
+  }
+
   #received(chunk: Uint8Array): void {
     if (this.#isOver) return;
     this.#reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
-    this.#work();
-  }
-
-  #work(): void {
-    while (!this.#isOver && !this.#mustWait()) {
-      if (this.#pages !== undefined) {
-        this.#nextPage(this.#pages);
-        continue;
-      }
-      const body = this.#reader.next();
-      if (body === undefined) {
-        this.#exhausted();
-        return;
-      }
-      if (typeof body === 'string') {
-        this.close(unreadable(body === 'empty' ? 'a message of length 0' : 'a message longer than 16,384 bytes'));
-        return;
-      }
-      this.#leftInTurn -= 1;
-      this.#stopPartialTimer();
-      this.#handle(body);
-    }
-    if (this.#isOver) return;
+    this.#isExhausted = false;
+    this.#turns.add(this);
+    if (this.#isExhausted || this.#isOver) return;
     this.#isPaused = true;
     // What we do not read is not late.
     this.#stopPartialTimer();
     this.#socket.pause();
-    if (this.#leftInTurn === 0) this.#goOnNextTurn();
+  }
+
+  /** What it waited for may have come. */
+  #goOn(): void {
+    if (this.#hasEnded || !this.#isExhausted) this.#turns.add(this);
   }
 
   #mustWait(): boolean {
-    if (this.#leftInTurn === 0) return true;
     if (!this.#socket.destroyed && this.#writer.unreadBytes >= this.#bounds.unreadBytes) return true;
     // The end of a client is not put off by what it waits for.
     return !this.#hasEnded && this.#waiting.size >= this.#bounds.requests;
   }
 
-  /** A page is a message's worth of memory and many messages' worth of work: the others come first. */
   #nextPage(pages: ReplyPages): void {
     this.#write(pages.next());
     if (pages.isDone) this.#pages = undefined;
-    this.#leftInTurn = 0;
-  }
-
-  #goOnNextTurn(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#leftInTurn = this.#bounds.messagesPerTurn;
-      this.#work();
-    });
   }
 
   #exhausted(): void {
+    this.#isExhausted = true;
     if (this.#hasEnded) {
       this.#end();
       return;
@@ -171,6 +167,8 @@ export class ControlConnection implements ClientSink {
   }
 
   #run(id: number | undefined, request: Request): void {
+    // There is nobody left to answer.
+    if (this.#socket.destroyed && QUESTIONS.has(request.do)) return;
     const controller = new AbortController();
     let result: Replies[Command] | Promise<Replies[Command]>;
     try {
@@ -201,7 +199,7 @@ export class ControlConnection implements ClientSink {
     }
     if (id === undefined || controller.signal.aborted) return;
     this.#waiting.delete(id);
-    this.#work();
+    this.#goOn();
   }
 
   #cancel(id: number | undefined, request: number): void {
@@ -241,6 +239,9 @@ export class ControlConnection implements ClientSink {
     closeGently(this.#socket, this.#bounds.lingerMs);
   }
 }
+
+/** What is asked for the sake of the answer alone. */
+const QUESTIONS: ReadonlySet<Command> = new Set(['status', 'peers', 'resolve', 'why', 'ping', 'record']);
 
 /** What a node refuses is for the client; anything else it throws is a defect, and not to be hidden. */
 function ofHost(error: unknown): WarrenError {

@@ -12,6 +12,7 @@ import { MessageWriter } from './message-writer.ts';
 import { encodeEvent } from './messages.ts';
 import { prepareSocketDirectory, SOCKET_FS, type SocketFs, type SocketPaths } from './socket-path.ts';
 import { StreamConnection } from './stream-connection.ts';
+import { Turns } from './turns.ts';
 
 export interface LocalServerOptions {
   readonly host: AdminHost;
@@ -39,8 +40,9 @@ export class LocalServer {
     const bounds = { ...BOUNDS, ...options.bounds };
     prepareSocketDirectory(paths.directory, options.fs ?? SOCKET_FS);
     const registry = new ClientRegistry(bounds);
-    const app = new Door(host, false, registry, bounds);
-    const admin = new Door(host, true, registry, bounds);
+    const turns = new Turns(bounds.turnMs);
+    const app = new Door(host, false, registry, bounds, turns);
+    const admin = new Door(host, true, registry, bounds, turns);
     // The admin socket first: whoever finds the other can count on both.
     const adminSocket = await ListenSocket.open(paths.admin, (socket) => admin.enter(socket));
     try {
@@ -71,17 +73,19 @@ class Door {
   readonly #isAdmin: boolean;
   readonly #registry: ClientRegistry;
   readonly #bounds: Bounds;
+  readonly #turns: Turns;
   /** The order is that of their coming. */
   readonly #unsorted: Set<Socket> = new Set();
   readonly #controls: Map<Socket, ControlConnection> = new Map();
   readonly #streams: Map<Socket, StreamConnection> = new Map();
   readonly #all: Set<Socket> = new Set();
 
-  constructor(host: AdminHost, isAdmin: boolean, registry: ClientRegistry, bounds: Bounds) {
+  constructor(host: AdminHost, isAdmin: boolean, registry: ClientRegistry, bounds: Bounds, turns: Turns) {
     this.#host = host;
     this.#isAdmin = isAdmin;
     this.#registry = registry;
     this.#bounds = bounds;
+    this.#turns = turns;
   }
 
   enter(socket: Socket): void {
@@ -123,21 +127,28 @@ class Door {
       const end = isControl ? 0 : read.subarray(0, LINE_BYTES_MAX).indexOf(LF);
       if (end === -1 && read.length < LINE_BYTES_MAX) return;
       settle();
+      socket.pause();
       const rest = plain(read.subarray(end + 1));
-      if (isControl) this.#control(socket, rest);
-      else
-        this.#stream(
-          socket,
-          decodeStreamLine(end === -1 ? read.toString('latin1') : read.toString('latin1', 0, end)),
-          rest,
-        );
+      const first = isControl ? undefined : read.toString('latin1', 0, end === -1 ? read.length : end);
+      this.#turns.add({ step: () => this.#sort(socket, first, rest) });
     };
     const settle = (): void => {
       clearTimeout(timer);
-      this.#unsorted.delete(socket);
       socket.off('data', onData).off('end', onEnd).off('close', settle);
     };
     socket.on('data', onData).on('end', onEnd).on('close', settle);
+  }
+
+  /** `line` is `undefined` for a control connection. */
+  #sort(socket: Socket, line: string | undefined, rest: Uint8Array): false {
+    this.#unsorted.delete(socket);
+    // It may have had to give way while it waited.
+    if (socket.destroyed) return false;
+    // From the next turn on, unless whoever has it now says otherwise.
+    socket.resume();
+    if (line === undefined) this.#control(socket, rest);
+    else this.#stream(socket, decodeStreamLine(line), rest);
+    return false;
   }
 
   #control(socket: Socket, rest: Uint8Array): void {
@@ -150,7 +161,7 @@ class Door {
     }
     this.#controls.set(
       socket,
-      new ControlConnection(socket, rest, this.#host, this.#isAdmin, this.#registry, this.#bounds),
+      new ControlConnection(socket, rest, this.#host, this.#isAdmin, this.#registry, this.#bounds, this.#turns),
     );
   }
 

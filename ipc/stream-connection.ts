@@ -150,9 +150,9 @@ export class StreamConnection implements StreamListener, ClientStream {
 
   #received(chunk: Uint8Array): void {
     // Bytes that nobody wants any more are read all the same: a blocked writer would never see how the other half ends.
-    if (this.#writing === 'over') return;
+    if (this.#writing === 'over') this.#count(chunk.length);
     // Without Node's `Buffer`, whose `slice` does not copy.
-    this.#offer(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
+    else this.#offer(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
   }
 
   #offer(bytes: Uint8Array): void {
@@ -165,13 +165,13 @@ export class StreamConnection implements StreamListener, ClientStream {
       this.#untaken = bytes.subarray(taken);
       this.#socket.pause();
     }
-    this.#takenInTurn += taken;
-    if (this.#takenInTurn >= this.#bounds.bytesPerTurn) this.#yield();
+    this.#count(taken);
   }
 
   /** One fast writer leaves the others their turn. */
-  #yield(): void {
-    if (this.#isYielding) return;
+  #count(bytes: number): void {
+    this.#takenInTurn += bytes;
+    if (this.#takenInTurn < this.#bounds.bytesPerTurn || this.#isYielding) return;
     this.#isYielding = true;
     this.#socket.pause();
     setImmediate(() => {

@@ -22,8 +22,8 @@ interface Result {
   readonly vs: Record<string, number>;
 }
 
-function reportOf(name: string): Result[] {
-  const { status, lines, stderr } = bench(name, '--json', '--seconds', '1');
+function reportOf(name: string, seconds = '1'): Result[] {
+  const { status, lines, stderr } = bench(name, '--json', '--seconds', seconds);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const report = JSON.parse(lines.at(-1)!);
   expect(Object.keys(report)).toEqual(['bench', 'machine', 'results']);
@@ -81,6 +81,31 @@ describe.runIf(existsSync(main))('npm run bench (needs `npm run build`)', () => 
     // Whoever does not know our key gets no byte from us: no figure, but the protocol.
     expect([figure('bad MAC1', 'replies'), figure('random bytes', 'replies')]).toEqual([0, 0]);
     expect(figure('valid MAC1, forged, no cookie', 'replies')).toBeGreaterThan(0);
+  });
+
+  it('hostile-client says what each attack costs another program, which none of them cuts off', () => {
+    const results = reportOf('hostile-client', '0.2');
+    const metrics = [
+      ['idle echo p99', 'ms'],
+      ['echo p99', 'ms'],
+      ['echo p99 against idle', ''],
+      ['echoes', '1/s'],
+      ['hostile connections', '1/s'],
+      ['of which closed', '1/s'],
+      ['memory growth', 'MiB'],
+    ];
+    const attacks = [
+      'length 2³² − 1',
+      'a million empty frames',
+      'a byte a second',
+      'never reads',
+      'unknown commands',
+      '10,000 dials',
+    ];
+    expect(results.map(({ case: name, metric, unit }) => [name, metric, unit])).toEqual(
+      attacks.flatMap((name) => metrics.map((metric) => [name, ...metric])),
+    );
+    for (const { metric, value } of results) if (metric === 'echoes') expect(value).toBeGreaterThan(0);
   });
 
   it('shows people the machine and a table', () => {

@@ -59,7 +59,7 @@ it('the bytes may come one by one', async () => {
 
 it('every bound of the page is the one that is kept', async () => {
   const { BOUNDS } = await import('../../ipc/bounds.ts');
-  const { messagesPerTurn, unreadBytes, unreadBytesMax, bytesPerTurn, ...rest } = BOUNDS;
+  const { turnMs, unreadBytes, unreadBytesMax, bytesPerTurn, ...rest } = BOUNDS;
   const section = PAGE.slice(PAGE.indexOf('## Bounds'), PAGE.indexOf('## Examples'));
   for (const text of [
     `control connections, per socket | ${rest.controlConnections} `,
@@ -73,7 +73,7 @@ it('every bound of the page is the one that is kept', async () => {
     `| 512 bytes / ${rest.firstLineMs / 1_000} s `,
     `| ${unreadBytes / 2 ** 20} MiB | datagrams`,
     `at ${unreadBytesMax / 2 ** 20} MiB it is closed`,
-    `in one turn | ${messagesPerTurn} `,
+    `in one turn | ${turnMs} ms`,
     `in one turn | ${bytesPerTurn / 2 ** 10} KiB `,
     `does not | ${rest.lingerMs / 1_000} s `,
   ]) {
