@@ -115,8 +115,9 @@ export class NodeStreams {
 
   /** Whether everything that was written has arrived, as far as there is somebody for it to arrive at. */
   get isDelivered(): boolean {
-    for (const { isUp, streams } of this.#links.values()) {
-      if (isUp && !streams.all.every((stream) => stream.isDelivered)) return false;
+    const { driver } = this.#context;
+    for (const [key, { isUp }] of this.#links) {
+      if (isUp && driver.use((endpoint) => endpoint.tunnel(key)?.streams.isDelivered) === false) return false;
     }
     return true;
   }

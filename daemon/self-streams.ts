@@ -108,11 +108,6 @@ export class SelfStream extends StreamEndBase {
     this.#other = other;
   }
 
-  /** Everything that was written lies at the other end. */
-  get isDelivered(): boolean {
-    return true;
-  }
-
   read(): Uint8Array | undefined {
     const bytes = this.#inbox.shift();
     if (bytes === undefined) return undefined;

@@ -7,9 +7,16 @@ import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
 import { isDecodeError } from '../wire/decode-error.ts';
+import { FrameReader } from '../wire/frame-reader.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { CookiePacket, DataPacket, ResponsePacket } from '../wire/packet.ts';
-import { decodePacket, packetLengthAt, RESPONSE_BYTES } from '../wire/packet.ts';
+import {
+  createDataPacket,
+  decodePacket,
+  packetLengthAt,
+  RESPONSE_BYTES,
+  type WritableDataPacket,
+} from '../wire/packet.ts';
 import type { IdentityRecord } from '../wire/records.ts';
 import type { TunnelConfig } from './constants.ts';
 import { DEFAULT_CONFIG, EVENTS_QUEUED_MAX } from './constants.ts';
@@ -61,6 +68,8 @@ export class Endpoint {
   readonly #replies: Replies = new Replies();
   readonly #events: BoundedQueue<TunnelEvent> = new BoundedQueue(EVENTS_QUEUED_MAX);
   readonly #received: ReceivedDatagrams = new ReceivedDatagrams();
+  /** The data packet in hand. */
+  readonly #packet: WritableDataPacket = createDataPacket();
 
   constructor(options: EndpointOptions, now: Instant) {
     const { crypto, rng, identity, admit, admitStream = () => true } = options;
@@ -87,6 +96,7 @@ export class Endpoint {
     return {
       ...{ crypto, rng, identity, config },
       budget: this.#budget,
+      frames: new FrameReader(),
       get record(): Uint8Array {
         return endpoint.#record;
       },
@@ -244,10 +254,10 @@ export class Endpoint {
         this.drops.add('unsplittable');
         return;
       }
-      const whole = offset === 0 && length === bytes.length;
-      const refusal = this.#handlePacket(route, whole ? bytes : bytes.subarray(offset, offset + length), now);
+      const end = offset + length;
+      const refusal = this.#handlePacket(route, bytes, offset, end, now);
       if (refusal !== undefined) this.drops.add(refusal);
-      offset += length;
+      offset = end;
     }
   }
 
@@ -275,8 +285,8 @@ export class Endpoint {
 
   // Packets.
 
-  #handlePacket(route: Route, bytes: Uint8Array, now: Instant): DropReason | undefined {
-    const packet = decodePacket(bytes);
+  #handlePacket(route: Route, bytes: Uint8Array, start: number, end: number, now: Instant): DropReason | undefined {
+    const packet = decodePacket(bytes, start, end, this.#packet);
     if (isDecodeError(packet)) return packet.reason;
     switch (packet.kind) {
       case 'data':

@@ -1,6 +1,7 @@
 import { assertNever } from '../base/assert.ts';
 import type { Instant } from '../base/time.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
+import type { FrameReader } from '../wire/frame-reader.ts';
 import type { AckFrame, CloseFrame, DatagramFrame, Frame } from '../wire/frames.ts';
 import { isAckEliciting } from '../wire/frames.ts';
 import type { Liveness } from './liveness.ts';
@@ -37,14 +38,20 @@ export class PacketReader {
     this.#parts = parts;
   }
 
-  read(frames: readonly Frame[], packet: ReadablePacket, now: Instant): Ending | undefined {
+  /** `path` is `undefined` where there was no place for another one. */
+  read(
+    frames: FrameReader,
+    packetNumber: number,
+    session: Session,
+    path: Path | undefined,
+    now: Instant,
+  ): Ending | undefined {
     const { acks, keys, paths, streams } = this.#parts;
-    const { packetNumber, path, session } = packet;
     let asksForAck = false;
     let isUrgent = false;
     let isOnlyAboutPaths = true;
     let isTaken = true;
-    for (const frame of frames) {
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
       asksForAck ||= isAckEliciting(frame);
       isUrgent ||= URGENT_FRAMES.has(frame.kind);
       isOnlyAboutPaths &&= PATH_FRAMES.has(frame.kind);
@@ -140,13 +147,6 @@ export interface PacketReaderParts {
   readonly deliver: (frame: DatagramFrame) => void;
   /** Something may have happened to the streams. */
   readonly noteStreams: () => void;
-}
-
-export interface ReadablePacket {
-  readonly packetNumber: number;
-  readonly session: Session;
-  /** `undefined` where there was no place for another path. */
-  readonly path: Path | undefined;
 }
 
 /** `not-taken`: the frame could not be kept, so its packet must not be acknowledged. */

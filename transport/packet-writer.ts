@@ -1,15 +1,15 @@
 import { assert } from '../base/assert.ts';
 import type { Instant } from '../base/time.ts';
 import { NEVER } from '../base/time.ts';
-import { AEAD_TAG_BYTES } from '../crypto/backend.ts';
 import type { CloseFrame } from '../wire/frames.ts';
-import { encodeFrame, frameLength, isAckEliciting } from '../wire/frames.ts';
-import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES } from '../wire/packet.ts';
-import { ByteWriter } from '../wire/writer.ts';
+import { encodeFrame, frameLength, isAckEliciting, PING } from '../wire/frames.ts';
+import { DATA_OVERHEAD_BYTES } from '../wire/packet.ts';
+import type { ByteWriter } from '../wire/writer.ts';
 import { BASE_MTU, SEGMENTS_MAX } from './constants.ts';
 import type { Lane } from './lane.ts';
 import type { DirectedFrame, Outbox } from './outbox.ts';
 import { CONTENT_ACK } from './packet-contents.ts';
+import { PacketDraft } from './packet-draft.ts';
 import type { Path } from './path.ts';
 import type { AckPolicy } from './recovery/ack-policy.ts';
 import type { NumberSkipper } from './recovery/number-skipper.ts';
@@ -30,9 +30,12 @@ import type { Transmit } from './transmit.ts';
  */
 export class PacketWriter {
   readonly #parts: PacketWriterParts;
+  readonly #draft: PacketDraft = new PacketDraft();
   #nextPacketNumber = 0;
   #paceAt: Instant = NEVER;
   #isKeySpent = false;
+  /** What asks for an ACK and has gone out since the pacer was last told. */
+  #unpaced = 0;
   /** Where datagrams and stream data both wait they begin packets by turns, so that neither holds the other up. */
   #isDatagramsTurn = true;
 
@@ -86,13 +89,15 @@ export class PacketWriter {
     const limit = Math.min(path.mtu, path.allowance);
     const needed = DATA_OVERHEAD_BYTES + frameLength(frame);
     if (limit < needed) return 0;
-    const writer = bodyWriter(buffer, 0, pad ? limit : needed);
+    const writer = this.#draft.begin(buffer, 0, pad ? limit : needed);
     encodeFrame(writer, frame);
     // RFC 9000 §8.2.1: a challenge fills the packet, so that its answer also shows what the path carries.
     if (pad) writer.zeros(writer.remaining);
-    const length = this.#seal(buffer, 0, writer, session);
+    const length = this.#seal(session);
     // What asks in a session that is not sent in yet is repeated by its own timer, not by probes.
-    if (length > 0) this.#noteSent(path, isAckEliciting(frame) && session === sessions.sending, length, now);
+    if (length === 0) return 0;
+    this.#noteSent(path, isAckEliciting(frame) && session === sessions.sending, length, now);
+    this.#tellPacer(path.lane, now);
     return length;
   }
 
@@ -106,11 +111,11 @@ export class PacketWriter {
     const room = Math.min(recovery.room(lane.recovery), buffer.length);
     const size = lane.recovery.mtuSearch.nextProbe(now, room);
     if (size === undefined) return undefined;
-    const writer = bodyWriter(buffer, 0, size);
-    encodeFrame(writer, { kind: 'ping' });
+    const writer = this.#draft.begin(buffer, 0, size);
+    encodeFrame(writer, PING);
     writer.zeros(writer.remaining);
     const packetNumber = this.#nextPacketNumber;
-    const length = this.#seal(buffer, 0, writer, session);
+    const length = this.#seal(session);
     if (length === 0) return undefined;
     path.bytesSent += length;
     recovery.onMtuProbeSent(lane.recovery, packetNumber, length, now);
@@ -133,11 +138,13 @@ export class PacketWriter {
       if (buffer.length - length < limit) break;
       // Only what a full packet needs is enough: less would be used up in slivers.
       const mayAsk = budget >= limit || lane.recovery.probesDue > 0;
-      const written = this.#writePacket({ buffer, start: length, limit, mayAsk }, session, path, now);
+      this.#draft.begin(buffer, length, limit);
+      const written = this.#writePacket(mayAsk, session, path, now);
       length += written;
       budget -= written;
       if (written < segmentSize) break;
     }
+    this.#tellPacer(lane, now);
     this.#noteLimit(lane, room - length, now);
     if (length === 0) return undefined;
     recovery.onBatchSent(lane.recovery, now);
@@ -149,9 +156,8 @@ export class PacketWriter {
     const session = sessions.sending;
     const needed = DATA_OVERHEAD_BYTES + frameLength(frame);
     if (session === undefined || path.allowance < needed || session.sealedPackets >= sealedPacketsMax) return undefined;
-    const writer = bodyWriter(buffer, 0, needed);
-    encodeFrame(writer, frame);
-    const length = session.seal(buffer, 0, bodyLength(writer, 0), this.#nextPacketNumber++);
+    encodeFrame(this.#draft.begin(buffer, 0, needed), frame);
+    const length = this.#draft.seal(session, this.#nextPacketNumber++);
     this.#noteSent(path, false, length, now);
     return { route: path.route, length, segmentSize: length };
   }
@@ -160,11 +166,13 @@ export class PacketWriter {
     return this.#parts.outbox.hasFrames || this.#parts.streams.wantsToSend;
   }
 
-  /** One packet of at most `limit` bytes from what waits; 0 where nothing does, or nothing fits. */
-  #writePacket(place: PacketPlace, session: Session, path: Path, now: Instant): number {
-    const { buffer, start, limit, mayAsk } = place;
+  /**
+   * One packet from what waits, where the draft has begun; 0 where nothing does, or nothing fits. `mayAsk`: it may carry what asks
+   * for an ACK.
+   */
+  #writePacket(mayAsk: boolean, session: Session, path: Path, now: Instant): number {
     const { outbox, acks, streams, recovery } = this.#parts;
-    const writer = bodyWriter(buffer, start, limit);
+    const { writer } = this.#draft;
     const from = writer.offset;
     const { contents } = recovery;
     const hasMore = mayAsk && this.#hasData;
@@ -180,22 +188,22 @@ export class PacketWriter {
     }
     const afterAck = writer.offset;
     if (mayAsk) {
-      if (hasAck && acks.wantsAnswer && writer.remaining > 0) encodeFrame(writer, { kind: 'ping' });
+      if (hasAck && acks.wantsAnswer && writer.remaining > 0) encodeFrame(writer, PING);
       outbox.writeControl(writer);
       const afterControl = writer.offset;
       streams.beginPacket(writer, contents);
-      this.#writeData(writer, limit);
+      this.#writeData(writer);
       if (writer.offset > afterControl) session.carriedTraffic = true;
     }
     if (writer.offset === from) return 0;
     const asksForAck = writer.offset > afterAck;
     if (hasAck) acks.sent(asksForAck, now);
-    const length = this.#seal(buffer, start, writer, session);
+    const length = this.#seal(session);
     if (length > 0) this.#noteSent(path, asksForAck, length, now);
     return length;
   }
 
-  #writeData(writer: ByteWriter, limit: number): void {
+  #writeData(writer: ByteWriter): void {
     const { outbox, streams, recovery } = this.#parts;
     if (!this.#isDatagramsTurn || !outbox.hasDatagrams) {
       streams.fillPacket(writer, recovery.contents);
@@ -204,9 +212,15 @@ export class PacketWriter {
       return;
     }
     // One that fits a packet of its own has the next one, and does not wait for ever behind ACKs.
-    if (!outbox.writeDatagrams(writer) && limit >= BASE_MTU) return;
+    if (!outbox.writeDatagrams(writer) && this.#draft.limit >= BASE_MTU) return;
     streams.fillPacket(writer, recovery.contents);
     this.#isDatagramsTurn = false;
+  }
+
+  /** Once for all packets of a batch. */
+  #tellPacer(lane: Lane, now: Instant): void {
+    if (this.#unpaced > 0) lane.pacer.onSent(this.#unpaced, now);
+    this.#unpaced = 0;
   }
 
   /** Why sending stopped: for want of data, of window, or of time. */
@@ -217,13 +231,13 @@ export class PacketWriter {
     else if (lane.pacer.available(now) < lane.mtu) this.#paceAt = lane.pacer.nextSendAt(lane.pacer.quantum, now);
   }
 
-  /** Seals what the writer wrote; 0 where this session's key may seal nothing any more but CLOSE. */
-  #seal(buffer: Uint8Array, start: number, writer: ByteWriter, session: Session): number {
+  /** Seals the draft; 0 where this session's key may seal nothing any more but CLOSE. */
+  #seal(session: Session): number {
     if (session.sealedPackets >= this.#parts.sealedPacketsMax - 1) {
       this.#isKeySpent = true;
       return 0;
     }
-    return session.seal(buffer, start, bodyLength(writer, start), this.#nextPacketNumber++);
+    return this.#draft.seal(session, this.#nextPacketNumber++);
   }
 
   #noteSent(path: Path, asksForAck: boolean, length: number, now: Instant): void {
@@ -233,7 +247,7 @@ export class PacketWriter {
     assert(lane !== undefined, 'a path that is sent by has a lane');
     this.#parts.recovery.onSent(lane.recovery, this.#nextPacketNumber - 1, length, asksForAck, now);
     if (!asksForAck) return;
-    lane.pacer.onSent(length, now);
+    this.#unpaced += length;
     // RFC 9000 §21.4: now and then a number is passed over.
     const { recovery, skipper } = this.#parts;
     if (!skipper.skips(this.#nextPacketNumber, lane.recovery.packetsInFlight)) return;
@@ -249,21 +263,4 @@ export interface PacketWriterParts {
   readonly recovery: Recovery;
   readonly skipper: NumberSkipper;
   readonly sealedPacketsMax: number;
-}
-
-/** Where a packet is written, and whether it may carry what asks for an ACK. */
-interface PacketPlace {
-  readonly buffer: Uint8Array;
-  readonly start: number;
-  readonly limit: number;
-  readonly mayAsk: boolean;
-}
-
-/** For the frames of a packet that begins at `start`, between the header and the tag. */
-function bodyWriter(buffer: Uint8Array, start: number, limit: number): ByteWriter {
-  return new ByteWriter(buffer, start + DATA_HEADER_BYTES, start + limit - AEAD_TAG_BYTES);
-}
-
-function bodyLength(writer: ByteWriter, start: number): number {
-  return writer.offset - (start + DATA_HEADER_BYTES);
 }

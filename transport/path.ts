@@ -97,7 +97,8 @@ export class Path {
 
 /** The ways to one peer; at most `PATHS_MAX`, the oldest candidate gives way. */
 export class PathTable {
-  readonly #paths: Map<string, Path> = new Map();
+  /** Those that leave are left out of the next array; this one may be walked meanwhile. */
+  #paths: readonly Path[] = [];
   #active: Path | undefined;
   readonly #removed: Path[] = [];
 
@@ -106,20 +107,21 @@ export class PathTable {
   }
 
   get all(): readonly Path[] {
-    return [...this.#paths.values()];
+    return this.#paths;
   }
 
   get(route: Route): Path | undefined {
-    return this.#paths.get(route.key);
+    for (const path of this.#paths) if (path.route.key === route.key) return path;
+    return undefined;
   }
 
   /** The path of a route, made a candidate if it is new; `undefined` when every place is taken by a path that proved itself. */
   getOrAdd(route: Route): Path | undefined {
-    const known = this.#paths.get(route.key);
+    const known = this.get(route);
     if (known !== undefined) return known;
-    if (this.#paths.size >= PATHS_MAX && !this.#makeRoom()) return undefined;
+    if (this.#paths.length >= PATHS_MAX && !this.#makeRoom()) return undefined;
     const path = new Path(route);
-    this.#paths.set(route.key, path);
+    this.#paths = [...this.#paths, path];
     return path;
   }
 
@@ -129,7 +131,7 @@ export class PathTable {
 
   remove(path: Path): void {
     if (path === this.#active) return;
-    this.#paths.delete(path.route.key);
+    this.#paths = this.#paths.filter((other) => other !== path);
     this.#removed.push(path);
   }
 
@@ -140,14 +142,14 @@ export class PathTable {
 
   nextChallengeDue(): Instant {
     let next = NEVER;
-    for (const path of this.#paths.values()) next = earliest(next, path.challengeDue);
+    for (const path of this.#paths) next = earliest(next, path.challengeDue);
     return next;
   }
 
   /** The oldest candidate gives way, else the path validated longest ago; never the active one. */
   #makeRoom(): boolean {
     let leaving: Path | undefined;
-    for (const path of this.#paths.values()) {
+    for (const path of this.#paths) {
       if (path === this.#active) continue;
       if (leaving === undefined || (path.validatedAt ?? -1) < (leaving.validatedAt ?? -1)) leaving = path;
     }

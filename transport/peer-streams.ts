@@ -4,8 +4,9 @@ import type { IdentityRecord } from '../wire/records.ts';
 import { Listeners } from './listeners.ts';
 import { REFUSALS } from './streams/constants.ts';
 import type { StreamEvent } from './streams/events.ts';
+import { Ring } from './streams/scheduler.ts';
 import type { StreamPorts, Streams } from './streams/streams.ts';
-import type { Tunnel } from './tunnel.ts';
+import { SPEAKING_BIT, type Tunnel } from './tunnel.ts';
 import type { TunnelTable } from './tunnel-table.ts';
 
 export type PeerStreamEvent = StreamEvent & { readonly peer: string };
@@ -21,7 +22,7 @@ export class PeerStreams {
   readonly #admit: (record: IdentityRecord, port: number) => boolean;
   readonly #listeners: Listeners = new Listeners();
   /** Tunnels whose streams may have something to say. */
-  readonly #speaking: Set<Tunnel> = new Set();
+  readonly #speaking: Ring<Tunnel> = new Ring(SPEAKING_BIT);
 
   /** `admit` says whether a peer may open a stream to that port of ours, if somebody listens there. */
   constructor(tunnels: TunnelTable, admit: (record: IdentityRecord, port: number) => boolean) {
@@ -73,10 +74,10 @@ export class PeerStreams {
 
   /** What happened to streams: told once, coalesced per stream, bounded by the streams there are. */
   pollEvent(): PeerStreamEvent | undefined {
-    for (const tunnel of this.#speaking) {
+    for (let tunnel = this.#speaking.first(); tunnel !== undefined; tunnel = this.#speaking.first()) {
       const event = tunnel.streams.pollEvent();
       if (event !== undefined) return { peer: tunnel.key, ...event };
-      this.#speaking.delete(tunnel);
+      this.#speaking.set(tunnel, false);
     }
     return undefined;
   }
@@ -91,12 +92,12 @@ export class PeerStreams {
 
   /** Something may have happened to its streams. */
   note(tunnel: Tunnel): void {
-    this.#speaking.add(tunnel);
+    this.#speaking.set(tunnel, true);
   }
 
   /** The tunnel is gone, and with it whatever it had to say and whatever waited. */
   forget(tunnel: Tunnel): void {
-    this.#speaking.delete(tunnel);
+    this.#speaking.set(tunnel, false);
     this.#listeners.forget(tunnel.key);
   }
 
@@ -106,7 +107,7 @@ export class PeerStreams {
     if (!tunnel?.isUsable) return undefined;
     const result = work(tunnel.streams);
     tunnel.noteUse(now);
-    this.#speaking.add(tunnel);
+    this.note(tunnel);
     this.#tunnels.touch(tunnel);
     return result;
   }

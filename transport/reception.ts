@@ -158,9 +158,7 @@ export class Reception {
     if (isOurs && existing.state === 'closing') return 'unexpected';
     const continues = isOurs && existing.isWith(remoteIncarnation) && equal(existing.peer.staticKey, peer.staticKey);
     if (continues && !existing.accepts(packet.packetNumber)) return 'replayed';
-    const length = packet.header.length + packet.sealed.length;
-    const plaintext = session.open(packet, now);
-    if (plaintext === undefined) return 'not-authentic';
+    if (!session.open(packet, now)) return 'not-authentic';
     if (existing === undefined && !tunnels.makeRoom(now)) return 'tables-full';
     const tunnel = continues ? existing : tunnels.replace(existing, peer, { localIncarnation, remoteIncarnation }, now);
     provisional.release(slot);
@@ -168,7 +166,7 @@ export class Reception {
     owners.set(session.localId, tunnel);
     const roundTrip = slot.isRepeated ? undefined : now - session.createdAt;
     tunnel.adopt(session, remoteIncarnation, known, { route: slot.route, roundTrip }, now);
-    tunnel.handleOpened({ session, packetNumber: packet.packetNumber, plaintext, length }, route, now);
+    tunnel.handleOpened(session, packet, route, now);
     tunnels.touch(tunnel);
     return undefined;
   }

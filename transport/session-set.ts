@@ -12,6 +12,7 @@ const SESSIONS_MAX = 16;
  */
 export class SessionSet {
   readonly #drop: (session: Session) => void;
+  /** Those that leave are left out of the next array; this one may be walked meanwhile. */
   #sessions: Session[] = [];
   #sending: Session | undefined;
 
@@ -22,6 +23,12 @@ export class SessionSet {
 
   get all(): readonly Session[] {
     return this.#sessions;
+  }
+
+  /** The one with this id of ours. */
+  get(localId: number): Session | undefined {
+    for (const session of this.#sessions) if (session.localId === localId) return session;
+    return undefined;
   }
 
   /** The first confirmed one; before any is, the first that we initiated. */
@@ -53,10 +60,11 @@ export class SessionSet {
 
   /** `heardAt` is when any session last opened a packet. */
   expire(probeTimeout: number, heardAt: Instant, now: Instant): void {
-    for (const session of [...this.#sessions]) {
+    const { length } = this.#sessions;
+    for (const session of this.#sessions) {
       if (this.#expiry(session, probeTimeout, heardAt) <= now) this.#remove(session);
     }
-    this.#choose();
+    if (this.#sessions.length < length) this.#choose();
   }
 
   nextExpiry(probeTimeout: number, heardAt: Instant): Instant {

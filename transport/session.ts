@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Instant } from '../base/time.ts';
 import type { Aead } from '../crypto/backend.ts';
 import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES } from '../crypto/backend.ts';
+import { writeNonce } from '../crypto/noise.ts';
 import { DATA_HEADER_BYTES, type DataPacket, writeDataHeader } from '../wire/packet.ts';
 
 /**
@@ -30,7 +31,9 @@ export class Session {
   carriedTraffic = false;
   readonly #sealing: Aead;
   readonly #opening: Aead;
+  /** Of the packet being sealed or opened. */
   readonly #nonce: Uint8Array = new Uint8Array(AEAD_NONCE_BYTES);
+  readonly #header: Uint8Array = new Uint8Array(DATA_HEADER_BYTES);
 
   constructor(options: SessionOptions, now: Instant) {
     this.localId = options.localId;
@@ -56,26 +59,28 @@ export class Session {
    */
   seal(buffer: Uint8Array, start: number, length: number, packetNumber: number): number {
     const packetLength = DATA_HEADER_BYTES + length + AEAD_TAG_BYTES;
-    writeDataHeader(buffer, start, packetLength, this.remoteId, packetNumber);
-    const header = buffer.subarray(start, start + DATA_HEADER_BYTES);
-    const body = buffer.subarray(start + DATA_HEADER_BYTES, start + packetLength);
-    this.#nonce.set(header.subarray(8, 16), 4);
-    const written = this.#sealing.seal(this.#nonce, header, body.subarray(0, length), body);
+    writeDataHeader(this.#header, 0, packetLength, this.remoteId, packetNumber);
+    buffer.set(this.#header, start);
+    writeNonce(this.#nonce, packetNumber);
+    const body = start + DATA_HEADER_BYTES;
+    const written = this.#sealing.seal(this.#nonce, this.#header, buffer, buffer, body, length);
     assert(written === length + AEAD_TAG_BYTES, 'a sealed packet is its plaintext and a tag');
     this.sealedPackets += 1;
     this.sealedBytes += packetLength;
     return packetLength;
   }
 
-  /** Opens in place and gives the plaintext, or `undefined` where the tag is wrong. */
-  open(packet: DataPacket, now: Instant): Uint8Array | undefined {
-    this.#nonce.set(packet.header.subarray(8, 16), 4);
-    const length = this.#opening.open(this.#nonce, packet.header, packet.sealed, packet.sealed);
-    if (length < 0) return undefined;
+  /** Opens in place: the plaintext then stands between header and tag. False where the tag is wrong. */
+  open(packet: DataPacket, now: Instant): boolean {
+    const { bytes, start, end } = packet;
+    for (let i = 0; i < DATA_HEADER_BYTES; i++) this.#header[i] = bytes[start + i]!;
+    writeNonce(this.#nonce, packet.packetNumber);
+    const body = start + DATA_HEADER_BYTES;
+    if (this.#opening.open(this.#nonce, this.#header, bytes, bytes, body, end - body) < 0) return false;
     this.openedPackets += 1;
-    this.openedBytes += DATA_HEADER_BYTES + packet.sealed.length;
+    this.openedBytes += end - start;
     this.lastOpenedAt = now;
-    return packet.sealed.subarray(0, length);
+    return true;
   }
 
   wipe(): void {

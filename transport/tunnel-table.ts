@@ -8,8 +8,9 @@ import { EVICTABLE_AFTER } from './constants.ts';
 import type { PeerKeys } from './handshake.ts';
 import type { ProvisionalTable } from './provisional.ts';
 import type { Replies } from './replies.ts';
+import { Ring } from './streams/scheduler.ts';
 import type { Transmit } from './transmit.ts';
-import { Tunnel } from './tunnel.ts';
+import { READY_BIT, Tunnel } from './tunnel.ts';
 import type { TunnelNode, TunnelOptions } from './tunnel-node.ts';
 
 /**
@@ -28,8 +29,8 @@ export class TunnelTable {
    */
   readonly #byStaticKey: Map<string, Set<Tunnel>> = new Map();
   readonly #deadlines: Deadlines<Tunnel> = new Deadlines();
-  /** Tunnels that may have something to send. */
-  readonly #ready: Set<Tunnel> = new Set();
+  /** Tunnels that may have something to send. Their deadlines may be out of date. */
+  readonly #ready: Ring<Tunnel> = new Ring(READY_BIT);
 
   constructor(parts: TunnelTableParts) {
     this.#parts = parts;
@@ -104,7 +105,7 @@ export class TunnelTable {
   }
 
   #remove(tunnel: Tunnel): void {
-    this.#ready.delete(tunnel);
+    this.#ready.set(tunnel, false);
     this.#deadlines.set(tunnel, NEVER);
     if (this.#tunnels.get(tunnel.key) === tunnel) this.#tunnels.delete(tunnel.key);
     const staticKey = toHex(tunnel.peer.staticKey);
@@ -116,44 +117,51 @@ export class TunnelTable {
 
   // Taking turns.
 
+  /** When it wants to be called again is asked once it has sent what it has, not for each packet of many. */
   touch(tunnel: Tunnel): void {
-    this.#ready.add(tunnel);
-    this.#settle(tunnel);
-  }
-
-  #settle(tunnel: Tunnel): void {
     if (tunnel.state === 'closed') this.forget(tunnel);
-    else if (this.#tunnels.get(tunnel.key) === tunnel) this.#deadlines.set(tunnel, tunnel.nextTimeout());
+    else this.#ready.set(tunnel, true);
   }
 
   nextTimeout(): Instant {
+    this.#settleReady();
     return this.#deadlines.next();
   }
 
   handleTimeout(now: Instant): void {
+    this.#settleReady();
     // Each once: one that is due again at once waits to be polled, not for this loop.
-    const due: Tunnel[] = [];
-    for (let next = this.#deadlines.takeDue(now); next !== undefined; next = this.#deadlines.takeDue(now))
-      due.push(next);
-    for (const tunnel of due) {
-      tunnel.handleTimeout(now);
-      this.touch(tunnel);
+    for (let next = this.#deadlines.takeDue(now); next !== undefined; next = this.#deadlines.takeDue(now)) {
+      next.handleTimeout(now);
+      this.touch(next);
     }
   }
 
   pollTransmit(buffer: Uint8Array, now: Instant): Transmit | undefined {
-    for (const tunnel of this.#ready) {
+    for (let tunnel = this.#ready.first(); tunnel !== undefined; tunnel = this.#ready.first()) {
       const transmit = tunnel.pollTransmit(buffer, now);
-      this.#ready.delete(tunnel);
-      if (transmit === undefined) {
-        this.#settle(tunnel);
-        continue;
+      if (transmit !== undefined) {
+        // The others have their turn before this one has another.
+        this.#ready.rotate();
+        return transmit;
       }
-      // The others have their turn before this one has another.
-      this.#ready.add(tunnel);
-      return transmit;
+      this.#ready.set(tunnel, false);
+      if (tunnel.state === 'closed') this.forget(tunnel);
+      else this.#settle(tunnel);
     }
     return undefined;
+  }
+
+  /** Whoever asks for the time without having polled first gets the right one all the same. */
+  #settleReady(): void {
+    for (let left = this.#ready.size; left > 0; left--) {
+      this.#settle(this.#ready.first()!);
+      this.#ready.rotate();
+    }
+  }
+
+  #settle(tunnel: Tunnel): void {
+    if (this.#tunnels.get(tunnel.key) === tunnel) this.#deadlines.set(tunnel, tunnel.nextTimeout());
   }
 }
 

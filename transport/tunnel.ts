@@ -2,12 +2,13 @@ import { toHex } from '../base/bytes.ts';
 import { randomBelow } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import { after, earliest, NEVER } from '../base/time.ts';
+import { AEAD_TAG_BYTES } from '../crypto/backend.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
-import { type DecodeError, isDecodeError } from '../wire/decode-error.ts';
-import type { DatagramFrame, Frame } from '../wire/frames.ts';
-import { decodeFrames, frameLength } from '../wire/frames.ts';
+import type { FrameReader } from '../wire/frame-reader.ts';
+import type { DatagramFrame } from '../wire/frames.ts';
+import { frameLength } from '../wire/frames.ts';
 import type { CookiePacket, DataPacket } from '../wire/packet.ts';
-import { DATA_OVERHEAD_BYTES } from '../wire/packet.ts';
+import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES } from '../wire/packet.ts';
 import type { Attempt } from './attempt.ts';
 import { Closing, closeFrame } from './closing.ts';
 import type { CongestionController } from './congestion/controller.ts';
@@ -19,11 +20,11 @@ import { type Ending, fault } from './packet-reader.ts';
 import type { Path } from './path.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
+import type { Queued } from './streams/scheduler.ts';
 import type { Streams } from './streams/streams.ts';
 import type { Transmit } from './transmit.ts';
 import type {
   Arrival,
-  OpenedPacket,
   ProvedRoute,
   SendResult,
   TunnelChoices,
@@ -34,6 +35,10 @@ import type {
 import { makeParts, type TunnelParts } from './tunnel-parts.ts';
 
 export type { TunnelState } from './tunnel-node.ts';
+
+/** The rings that tunnels stand in: with something to send, with something to tell programs. */
+export const READY_BIT = 1;
+export const SPEAKING_BIT = 2;
 
 /**
  * One tunnel: everything two nodes share while their pair of incarnations lasts (PROTOCOL.md §6).
@@ -52,7 +57,7 @@ export type { TunnelState } from './tunnel-node.ts';
  *
  * It never: opens a socket, reads a clock, or decides whom to trust.
  */
-export class Tunnel {
+export class Tunnel implements Queued {
   readonly peer: PeerKeys;
   /** Hex of the peer's identity key: what the outside calls this tunnel by. */
   readonly key: string;
@@ -61,6 +66,9 @@ export class Tunnel {
   readonly choices: TunnelChoices;
   /** For what programs do with streams; afterwards the tunnel may have something to send. */
   readonly streams: Streams;
+  /** Of the rings that it stands in. */
+  counted = 0;
+  placed = 0;
   readonly #node: TunnelNode;
   readonly #parts: TunnelParts;
   #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
@@ -282,29 +290,28 @@ export class Tunnel {
 
   handlePacket(packet: DataPacket, route: Route, now: Instant): DropReason | undefined {
     const { keys, replay } = this.#parts;
-    const session = keys.sessions.all.find((candidate) => candidate.localId === packet.receiverSession);
+    const session = keys.sessions.get(packet.receiverSession);
     if (session === undefined) return 'unexpected';
     if (!replay.check(packet.packetNumber)) return 'replayed';
-    const length = packet.header.length + packet.sealed.length;
-    const plaintext = session.open(packet, now);
-    if (plaintext === undefined) return 'not-authentic';
-    this.handleOpened({ session, packetNumber: packet.packetNumber, plaintext, length }, route, now);
+    if (!session.open(packet, now)) return 'not-authentic';
+    this.handleOpened(session, packet, route, now);
     return undefined;
   }
 
-  /** A packet that opened: from here on the peer is who speaks, and still may say anything. */
-  handleOpened(packet: OpenedPacket, route: Route, now: Instant): void {
+  /** A packet that opened in that session: from here on the peer is who speaks, and still may say anything. */
+  handleOpened(session: Session, packet: DataPacket, route: Route, now: Instant): void {
     const { replay, liveness, paths, reader } = this.#parts;
-    const { session, packetNumber, plaintext, length } = packet;
+    const { packetNumber, bytes, start, end } = packet;
     replay.commit(packetNumber, now);
     liveness.noteOpened(now);
     if (!session.isConfirmed) this.#confirm(session, now);
     const path = paths.open(route, now);
-    path?.noteReceived(length, now);
-    const frames = decodeFrames(plaintext);
+    path?.noteReceived(end - start, now);
+    const { frames } = this.#node;
+    const error = frames.load(bytes, start + DATA_HEADER_BYTES, end - AEAD_TAG_BYTES);
     if (this.#closing !== undefined) this.#hearWhileClosing(this.#closing, frames);
-    else if (isDecodeError(frames)) this.#follow(fault('FRAME_ENCODING', frames.reason), now);
-    else this.#follow(reader.read(frames, { packetNumber, session, path }, now), now);
+    else if (error !== undefined) this.#follow(fault('FRAME_ENCODING', error), now);
+    else this.#follow(reader.read(frames, packetNumber, session, path, now), now);
   }
 
   #confirm(session: Session, now: Instant): void {
@@ -322,9 +329,14 @@ export class Tunnel {
   }
 
   /** The peer's own CLOSE ends the exchange. */
-  #hearWhileClosing(closing: Closing, frames: readonly Frame[] | DecodeError): void {
-    if (!isDecodeError(frames) && frames.some((frame) => frame.kind === 'close')) this.end(undefined);
-    else closing.noteHeard();
+  #hearWhileClosing(closing: Closing, frames: FrameReader): void {
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+      if (frame.kind === 'close') {
+        this.end(undefined);
+        return;
+      }
+    }
+    closing.noteHeard();
   }
 
   // Time.

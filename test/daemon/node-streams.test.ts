@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { SECOND } from '../../base/time.ts';
+import { CLOSE_GRACE_MS } from '../../daemon/node.ts';
 import type { IncomingStream } from '../../ipc/host.ts';
 import { DEFAULT_STREAM_CONFIG } from '../../transport/streams/constants.ts';
 import {
@@ -449,6 +450,17 @@ describe('a node that closes', () => {
       expect(taken[0]!.has('finished')).toBe(finishes);
     });
   }
+
+  it('does not wait for streams on which nothing is under way', async () => {
+    const { alice, bob } = await pair();
+    serve(bob, 80);
+    const near = dial(alice, 'bob', 80);
+    await near.word('connected');
+    near.end.write(text('hello'));
+    const start = performance.now();
+    await alice.close();
+    expect(performance.now() - start).toBeLessThan(CLOSE_GRACE_MS / 2);
+  });
 
   it('takes nothing new, and has told everybody when it is closed', async () => {
     const { alice, bob } = await pair();

@@ -167,6 +167,14 @@ export class Streams {
 
   // What goes into packets, and what became of it.
 
+  /** Whether the peer has everything that was written, and knows how each half that has ended did. */
+  get isDelivered(): boolean {
+    for (const { sending } of this.#table.streams.values()) {
+      if (sending.buffered > 0 || (sending.isClosedForWriting && !sending.isTerminal)) return false;
+    }
+    return true;
+  }
+
   /** Whether something could go into a packet now, as far as credit is concerned. */
   get wantsToSend(): boolean {
     return this.#writer.wantsToSend;
