@@ -62,16 +62,31 @@ export const AEAD_TAG_BYTES = 16;
 export interface Aead {
   /**
    * Writes ciphertext and tag to the start of `out`, which holds at least `plaintext.length + 16` bytes and may begin at the
-   * same memory as `plaintext`; gives the bytes written.
+   * same memory as `plaintext`; gives the bytes written. With `start` and `length` it is about so many bytes from there on, in
+   * `plaintext` and in `out`: a packet is sealed where it stands, without a view of it.
    */
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): number;
+  seal(
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    start?: number,
+    length?: number,
+  ): number;
 
   /**
    * Checks the tag and writes the plaintext to the start of `out` (at least `sealed.length - 16` bytes, may begin at the same
    * memory as `sealed`); gives its length, or -1 where the tag is wrong or `sealed` is shorter than a tag. After -1 what
-   * `out` holds is undefined.
+   * `out` holds is undefined. `start` and `length`, of what is sealed, as for `seal`.
    */
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): number;
+  open(
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    sealed: Uint8Array,
+    out: Uint8Array,
+    start?: number,
+    length?: number,
+  ): number;
 
   /** Forgets the key, as well as the library allows. No call may follow. */
   wipe(): void;

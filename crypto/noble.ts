@@ -125,23 +125,39 @@ class NobleAead implements Aead {
     this.#key = key.slice();
   }
 
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array): number {
+  seal(
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    start = 0,
+    length: number = plaintext.length,
+  ): number {
     assert(this.#key !== undefined, 'a wiped key seals nothing');
     assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(out.length >= plaintext.length + AEAD_TAG_BYTES, 'room for the ciphertext and its tag');
-    const sealed = gcm(this.#key, nonce, aad).encrypt(plaintext);
-    out.set(sealed, 0);
+    assert(start + length <= plaintext.length, 'the plaintext is there');
+    assert(out.length >= start + length + AEAD_TAG_BYTES, 'room for the ciphertext and its tag');
+    const sealed = gcm(this.#key, nonce, aad).encrypt(plaintext.subarray(start, start + length));
+    out.set(sealed, start);
     return sealed.length;
   }
 
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, out: Uint8Array): number {
-    const length = sealed.length - AEAD_TAG_BYTES;
+  open(
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    sealed: Uint8Array,
+    out: Uint8Array,
+    start = 0,
+    sealedLength: number = sealed.length,
+  ): number {
+    const length = sealedLength - AEAD_TAG_BYTES;
     assert(this.#key !== undefined, 'a wiped key opens nothing');
     assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(out.length >= length, 'room for the plaintext');
+    assert(start + sealedLength <= sealed.length, 'what is sealed is there');
+    assert(out.length >= start + length, 'room for the plaintext');
     if (length < 0) return -1;
     try {
-      out.set(gcm(this.#key, nonce, aad).decrypt(sealed), 0);
+      out.set(gcm(this.#key, nonce, aad).decrypt(sealed.subarray(start, start + sealedLength)), start);
       return length;
     } catch {
       return -1;

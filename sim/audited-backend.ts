@@ -68,11 +68,11 @@ export function auditBackend(inner: CryptoBackend, audit: NonceAudit = new Nonce
       const ledger = audit.ledger(toHex(inner.sha256(key).subarray(0, 16)));
       const aead = inner.aead(key);
       return {
-        seal(nonce, aad, plaintext, out): number {
+        seal(nonce, aad, plaintext, out, start, length): number {
           ledger.record(nonce);
-          return aead.seal(nonce, aad, plaintext, out);
+          return aead.seal(nonce, aad, plaintext, out, start, length);
         },
-        open: (nonce, aad, sealed, out): number => aead.open(nonce, aad, sealed, out),
+        open: (nonce, aad, sealed, out, start, length): number => aead.open(nonce, aad, sealed, out, start, length),
         wipe: (): void => aead.wipe(),
       };
     },

@@ -11,18 +11,23 @@ export function hollowBackend(inner: CryptoBackend): CryptoBackend {
 /** The tag is a piece of the key, so that a packet still opens only under the key it was made with. */
 function hollowAead(tag: Uint8Array): Aead {
   return {
-    seal(_nonce, _aad, plaintext, out): number {
-      if (plaintext.buffer !== out.buffer || plaintext.byteOffset !== out.byteOffset) out.set(plaintext);
-      out.set(tag, plaintext.length);
-      return plaintext.length + AEAD_TAG_BYTES;
+    seal(_nonce, _aad, plaintext, out, start = 0, length = plaintext.length): number {
+      const end = start + length;
+      if (!isSamePlace(plaintext, out)) out.set(plaintext.subarray(start, end), start);
+      out.set(tag, end);
+      return length + AEAD_TAG_BYTES;
     },
-    open(_nonce, _aad, sealed, out): number {
-      const length = sealed.length - AEAD_TAG_BYTES;
-      if (length < 0) return -1;
-      for (let i = 0; i < AEAD_TAG_BYTES; i++) if (sealed[length + i] !== tag[i]) return -1;
-      if (sealed.buffer !== out.buffer || sealed.byteOffset !== out.byteOffset) out.set(sealed.subarray(0, length));
-      return length;
+    open(_nonce, _aad, sealed, out, start = 0, sealedLength = sealed.length): number {
+      const end = start + sealedLength - AEAD_TAG_BYTES;
+      if (end < start) return -1;
+      for (let i = 0; i < AEAD_TAG_BYTES; i++) if (sealed[end + i] !== tag[i]) return -1;
+      if (!isSamePlace(sealed, out)) out.set(sealed.subarray(start, end), start);
+      return end - start;
     },
     wipe(): void {},
   };
+}
+
+function isSamePlace(a: Uint8Array, b: Uint8Array): boolean {
+  return a.buffer === b.buffer && a.byteOffset === b.byteOffset;
 }

@@ -1,14 +1,13 @@
 import { assert, assertNever } from '../base/assert.ts';
-import { type DecodeError, decodeError } from './decode-error.ts';
 import { INNER_HANDSHAKE_BYTES_MAX, INNER_HANDSHAKE_BYTES_MIN } from './handshake-message.ts';
-import { type IpEndpoint, ipEndpointLength, readIpEndpoint, writeIpEndpoint } from './ip-endpoint.ts';
-import { ByteReader } from './reader.ts';
-import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { type IpEndpoint, ipEndpointLength, writeIpEndpoint } from './ip-endpoint.ts';
+import { encodeUtf8 } from './utf8.ts';
 import { type ByteWriter, COUNT_LIMIT, varintLength } from './writer.ts';
 
 /**
- * The frames of PROTOCOL §5. A decoded frame's byte fields are views into the packet's plaintext and must not outlive it;
- * endpoints and text are copies. What a decoder here accepts, `encodeFrame` writes back byte for byte.
+ * The frames of PROTOCOL §5 as closed values, and how they are written; `frame-reader.ts` reads them. The byte fields of a frame
+ * that was read are views into the packet's plaintext and must not outlive it; endpoints and text are copies. What is accepted
+ * there, `encodeFrame` writes back byte for byte.
  */
 
 export const ACK_FURTHER_RANGES_MAX = 255;
@@ -164,148 +163,6 @@ export const PING: PingFrame = { kind: 'ping' };
 /** A frame that asks for an ACK (the table's last column); RFC 9002 §2 calls it ack-eliciting. */
 export function isAckEliciting(frame: Frame): boolean {
   return frame.kind !== 'ack' && frame.kind !== 'padding' && frame.kind !== 'close';
-}
-
-/** All frames of a packet. A packet without any is an error. */
-export function decodeFrames(bytes: Uint8Array): Frame[] | DecodeError {
-  const reader = new ByteReader(bytes);
-  const frames: Frame[] = [];
-  do {
-    const frame = decodeFrame(reader);
-    if (frame.kind === 'decode-error') return frame;
-    frames.push(frame);
-  } while (reader.remaining > 0);
-  return frames;
-}
-
-/** The frame at the reader's cursor. */
-export function decodeFrame(reader: ByteReader): Frame | DecodeError {
-  const frame = readFrame(reader);
-  return reader.failure === undefined ? frame : decodeError(reader.failure);
-}
-
-function readFrame(reader: ByteReader): Frame {
-  const type = reader.u8();
-  switch (type) {
-    case FRAME_PADDING:
-      return readPadding(reader);
-    case FRAME_PING:
-      return PING;
-    case FRAME_ACK:
-      return readAck(reader);
-    case FRAME_STREAM_OPEN:
-      return readStreamOpen(reader);
-    case FRAME_STREAM_RESET:
-      return {
-        kind: 'stream-reset',
-        stream: reader.varint(),
-        code: reader.varint(),
-        finalSize: reader.varint(),
-      };
-    case FRAME_STREAM_STOP:
-      return { kind: 'stream-stop', stream: reader.varint(), code: reader.varint() };
-    case FRAME_STREAM_DATA:
-    case FRAME_STREAM_DATA_FIN:
-      return readStreamData(reader, type === FRAME_STREAM_DATA_FIN);
-    case FRAME_MAX_DATA:
-      return { kind: 'max-data', limit: reader.varint() };
-    case FRAME_MAX_STREAM_DATA:
-      return { kind: 'max-stream-data', stream: reader.varint(), limit: reader.varint() };
-    case FRAME_MAX_STREAMS:
-      return { kind: 'max-streams', limit: reader.varint() };
-    case FRAME_DATAGRAM:
-      return {
-        kind: 'datagram',
-        sourcePort: reader.u16(),
-        destinationPort: reader.u16(),
-        data: reader.view(reader.varint()),
-      };
-    case FRAME_PATH_CHALLENGE:
-      return { kind: 'path-challenge', token: reader.view(PATH_TOKEN_BYTES) };
-    case FRAME_PATH_RESPONSE:
-      return { kind: 'path-response', token: reader.view(PATH_TOKEN_BYTES) };
-    case FRAME_CLOSE:
-      return readClose(reader);
-    case FRAME_HANDSHAKE:
-      return readHandshake(reader);
-    case FRAME_CANDIDATES:
-      return readCandidates(reader);
-    case FRAME_OBSERVED_ADDRESS:
-      return { kind: 'observed-address', sequence: reader.varint(), endpoint: readIpEndpoint(reader) };
-    default:
-      if (type < FRAME_OPTIONAL_FIRST) reader.fail('unknown-type');
-      return { kind: 'optional', type, data: reader.view(reader.varint()) };
-  }
-}
-
-/** The whole run of zero bytes is one frame: a padded packet costs one object, and the run has one reading. */
-function readPadding(reader: ByteReader): PaddingFrame {
-  const { bytes, end } = reader;
-  const start = reader.offset - 1;
-  let next = reader.offset;
-  while (next < end && bytes[next] === 0) next++;
-  reader.offset = next;
-  return { kind: 'padding', length: next - start };
-}
-
-/** RFC 9000 §19.3.1, without the ECN counts. */
-function readAck(reader: ByteReader): AckFrame {
-  let largest = reader.varint();
-  const delayUs = reader.varint();
-  const furtherRanges = reader.varint();
-  if (furtherRanges > ACK_FURTHER_RANGES_MAX) reader.fail('too-many');
-  const ranges: AckRange[] = [];
-  for (let i = 0; reader.failure === undefined; i++) {
-    const smallest = largest - reader.varint();
-    if (smallest < 0) reader.fail('out-of-range');
-    ranges.push({ smallest, largest });
-    if (i === furtherRanges) break;
-    // RFC 9000 §19.3.1: the gap is one less than the packets between. Below 0, so is the smallest of the next range.
-    largest = smallest - reader.varint() - 2;
-  }
-  return { kind: 'ack', delayUs, ranges };
-}
-
-function readStreamOpen(reader: ByteReader): StreamOpenFrame {
-  const stream = reader.varint();
-  const sourcePort = reader.u16();
-  const destinationPort = reader.u16();
-  const priority = reader.u8();
-  if (priority > PRIORITY_BULK) reader.fail('out-of-range');
-  return { kind: 'stream-open', stream, sourcePort, destinationPort, priority: priority as Priority };
-}
-
-function readStreamData(reader: ByteReader, fin: boolean): StreamDataFrame {
-  const stream = reader.varint();
-  const offset = reader.varint();
-  const length = reader.varint();
-  if (offset + length >= COUNT_LIMIT) reader.fail('out-of-range');
-  return { kind: 'stream-data', stream, offset, fin, data: reader.view(length) };
-}
-
-function readClose(reader: ByteReader): CloseFrame {
-  const code = reader.varint();
-  const length = reader.varint();
-  if (length > CLOSE_REASON_BYTES_MAX) reader.fail('too-long');
-  const reason = decodeUtf8(reader.view(length));
-  if (reason === undefined) reader.fail('bad-text');
-  return { kind: 'close', code, reason: reason ?? '' };
-}
-
-function readHandshake(reader: ByteReader): HandshakeFrame {
-  const length = reader.varint();
-  if (length < INNER_HANDSHAKE_BYTES_MIN) reader.fail('out-of-range');
-  if (length > INNER_HANDSHAKE_BYTES_MAX) reader.fail('too-long');
-  return { kind: 'handshake', message: reader.view(length) };
-}
-
-function readCandidates(reader: ByteReader): CandidatesFrame {
-  const sequence = reader.varint();
-  const count = reader.u8();
-  if (count > CANDIDATES_MAX) reader.fail('too-many');
-  const endpoints: IpEndpoint[] = [];
-  for (let i = 0; i < count && reader.failure === undefined; i++) endpoints.push(readIpEndpoint(reader));
-  return { kind: 'candidates', sequence, endpoints };
 }
 
 /** Frames come from our own machines: one that breaks a bound of §5 is a broken invariant. */

@@ -1,4 +1,5 @@
 import { assert, assertNever } from '../base/assert.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { type DecodeError, decodeError } from './decode-error.ts';
 import {
   decodeInitiation,
@@ -44,40 +45,60 @@ export interface DataPacket {
   readonly kind: 'data';
   readonly receiverSession: number;
   readonly packetNumber: number;
-  /** The first 16 bytes: the associated data. */
-  readonly header: Uint8Array;
-  /** Ciphertext and tag. */
-  readonly sealed: Uint8Array;
+  /** What it stands in, from `start` up to `end`: 16 bytes of header, which are the associated data, then ciphertext and tag. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
+
+export type WritableDataPacket = { -readonly [Key in keyof DataPacket]: DataPacket[Key] };
 
 const COOKIE_VALUE_OFFSET = HEADER_BYTES + SESSION_BYTES;
 export const COOKIE_MAC_OFFSET: number = COOKIE_VALUE_OFFSET + COOKIE_VALUE_BYTES;
 const PACKET_NUMBER_OFFSET = HEADER_BYTES + SESSION_BYTES;
 
-/** Exactly one packet: its length field must name all of `bytes` (`packetLengthAt` splits a read that holds several). */
-export function decodePacket(bytes: Uint8Array): Packet | DecodeError {
-  if (bytes.length < HEADER_BYTES) return decodeError('truncated');
-  const type = bytes[0]!;
+/**
+ * Exactly one packet: its length field must name all the bytes from `start` to `end` (`packetLengthAt` finds the ends in a read
+ * that holds several). A data packet is written into `data`: one object does for all that come, one after another.
+ */
+export function decodePacket(
+  bytes: Uint8Array,
+  start = 0,
+  end: number = bytes.length,
+  data: WritableDataPacket = createDataPacket(),
+): Packet | DecodeError {
+  if (end - start < HEADER_BYTES) return decodeError('truncated');
+  const type = bytes[start]!;
   if (type < TYPE_INITIATION || type > TYPE_DATA) return decodeError('unknown-type');
-  if (bytes[1] !== 0) return decodeError('reserved-bits');
-  if (readU16(bytes, 2) !== bytes.length) return decodeError('length-mismatch');
-  if (type === TYPE_DATA) return decodeData(bytes);
-  if (type === TYPE_INITIATION) return decodeInitiation(bytes);
-  return type === TYPE_RESPONSE ? decodeResponse(bytes) : decodeCookie(bytes);
+  if (bytes[start + 1] !== 0) return decodeError('reserved-bits');
+  if (readU16(bytes, start + 2) !== end - start) return decodeError('length-mismatch');
+  if (type === TYPE_DATA) return decodeData(bytes, start, end, data);
+  const packet = bytes.subarray(start, end);
+  if (type === TYPE_INITIATION) return decodeInitiation(packet);
+  return type === TYPE_RESPONSE ? decodeResponse(packet) : decodeCookie(packet);
 }
 
-function decodeData(bytes: Uint8Array): DataPacket | DecodeError {
-  if (bytes.length < DATA_BYTES_MIN) return decodeError('truncated');
-  if (bytes.length > PACKET_BYTES_MAX) return decodeError('too-long');
-  const packetNumber = readU64(bytes, PACKET_NUMBER_OFFSET);
+/** For `decodePacket` to write into. */
+export function createDataPacket(): WritableDataPacket {
+  return { kind: 'data', receiverSession: 0, packetNumber: 0, bytes: EMPTY, start: 0, end: 0 };
+}
+
+function decodeData(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  packet: WritableDataPacket,
+): DataPacket | DecodeError {
+  if (end - start < DATA_BYTES_MIN) return decodeError('truncated');
+  if (end - start > PACKET_BYTES_MAX) return decodeError('too-long');
+  const packetNumber = readU64(bytes, start + PACKET_NUMBER_OFFSET);
   if (packetNumber >= COUNT_LIMIT) return decodeError('out-of-range');
-  return {
-    kind: 'data',
-    receiverSession: readU32(bytes, HEADER_BYTES),
-    packetNumber,
-    header: bytes.subarray(0, DATA_HEADER_BYTES),
-    sealed: bytes.subarray(DATA_HEADER_BYTES),
-  };
+  packet.receiverSession = readU32(bytes, start + HEADER_BYTES);
+  packet.packetNumber = packetNumber;
+  packet.bytes = bytes;
+  packet.start = start;
+  packet.end = end;
+  return packet;
 }
 
 function decodeCookie(bytes: Uint8Array): CookiePacket | DecodeError {
@@ -129,9 +150,9 @@ export function encodePacket(packet: Packet): Uint8Array {
       return out;
     }
     case 'data': {
-      const out = new Uint8Array(DATA_HEADER_BYTES + packet.sealed.length);
+      const { bytes, start, end } = packet;
+      const out = bytes.slice(start, end);
       writeDataHeader(out, 0, out.length, packet.receiverSession, packet.packetNumber);
-      out.set(packet.sealed, DATA_HEADER_BYTES);
       return out;
     }
     default:

@@ -5,8 +5,8 @@ import type { DecodeReason } from './decode-error.ts';
  * `failure` names the reason, so a decoder reads straight through and asks once at the end.
  */
 export class ByteReader {
-  readonly bytes: Uint8Array;
-  readonly end: number;
+  bytes: Uint8Array;
+  end: number;
   offset: number;
   failure: DecodeReason | undefined = undefined;
 
@@ -14,6 +14,14 @@ export class ByteReader {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
+  }
+
+  /** For a reader that is used again and again: as a new one would be. */
+  reset(bytes: Uint8Array, offset: number, end: number): void {
+    this.bytes = bytes;
+    this.offset = offset;
+    this.end = end;
+    this.failure = undefined;
   }
 
   get remaining(): number {
@@ -69,6 +77,11 @@ export class ByteReader {
       return 0;
     }
     return this.#shortest(high * 0x1_0000_0000 + low, 0x4000_0000);
+  }
+
+  /** Passes over bytes that are looked at later, if at all. */
+  skip(length: number): void {
+    this.#take(length);
   }
 
   /** A view, not a copy: it must not outlive the datagram it came in. */

@@ -5,11 +5,18 @@ export const COUNT_LIMIT: number = 2 ** 53;
 
 /** A cursor over a caller's buffer. Values come from our own code, so one that does not fit is a broken invariant. */
 export class ByteWriter {
-  readonly buffer: Uint8Array;
-  readonly end: number;
+  buffer: Uint8Array;
+  end: number;
   offset: number;
 
   constructor(buffer: Uint8Array, offset = 0, end: number = buffer.length) {
+    this.buffer = buffer;
+    this.offset = offset;
+    this.end = end;
+  }
+
+  /** For a writer that is used again and again: as a new one would be. */
+  reset(buffer: Uint8Array, offset: number, end: number): void {
     this.buffer = buffer;
     this.offset = offset;
     this.end = end;

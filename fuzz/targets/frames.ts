@@ -1,4 +1,5 @@
-import { decodeFrames, encodeFrame, type Frame, frameLength } from '../../wire/frames.ts';
+import { decodeFrames } from '../../wire/frame-reader.ts';
+import { encodeFrame, type Frame, frameLength } from '../../wire/frames.ts';
 import { ipEndpoint } from '../../wire/ip-endpoint.ts';
 import { ByteWriter } from '../../wire/writer.ts';
 import { ACCEPTED, type FuzzTarget, mustRewrite } from '../target.ts';

@@ -15,8 +15,9 @@ import { DEFAULT_STREAM_CONFIG, STREAMS_INITIAL, type StreamConfig } from '../..
 import type { StreamState, StreamsState } from '../../transport/streams/streams.ts';
 import type { CloseCode } from '../../wire/close-codes.ts';
 import { isDecodeError } from '../../wire/decode-error.ts';
-import { decodeFrames, type Frame, isAckEliciting, type Priority } from '../../wire/frames.ts';
-import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodePacket, TYPE_DATA } from '../../wire/packet.ts';
+import { decodeFrames } from '../../wire/frame-reader.ts';
+import { type Frame, isAckEliciting, type Priority } from '../../wire/frames.ts';
+import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodePacket, TAG_BYTES, TYPE_DATA } from '../../wire/packet.ts';
 import { encodeFrames, makeSelf, type Self } from '../security/hostile.ts';
 import { ack, differences, type FrameSpec, maxStreamData, pattern, streamOpen, textOf, textOfSpec } from './frames.ts';
 
@@ -495,9 +496,8 @@ export class Script {
     }
     const packet = decodePacket(bytes);
     assert(packet.kind === 'data', 'it writes valid packets');
-    const plaintext = this.#session.open(packet, this.#now);
-    assert(plaintext !== undefined, 'sealed for its peer');
-    const frames = decodeFrames(plaintext);
+    assert(this.#session.open(packet, this.#now), 'sealed for its peer');
+    const frames = decodeFrames(packet.bytes.subarray(packet.start + DATA_HEADER_BYTES, packet.end - TAG_BYTES));
     assert(!isDecodeError(frames), 'and of valid frames');
     const number = packet.packetNumber;
     const text = this.#log('>', number, frames.map(textOf).join(', '));

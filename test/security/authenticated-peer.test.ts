@@ -25,7 +25,8 @@ import {
 } from '../../transport/streams/constants.ts';
 import type { CloseCode } from '../../wire/close-codes.ts';
 import { isDecodeError } from '../../wire/decode-error.ts';
-import { type AckRange, decodeFrames, type Frame } from '../../wire/frames.ts';
+import { decodeFrames } from '../../wire/frame-reader.ts';
+import type { AckRange, Frame } from '../../wire/frames.ts';
 import { byteAt, bytesAt, Life } from './authenticated-peer.ts';
 import { encodeFrames } from './hostile.ts';
 
@@ -662,10 +663,16 @@ function sureCrimes(life: Life): readonly Crime[] {
   ];
   const receiving = all.streams.filter((stream) => stream.receiving === 'recv');
   for (const { id, receiveLimit } of receiving) crimes.push(['FLOW_CONTROL', [data(id, receiveLimit)]]);
-  // As far as each may go, all together too far.
-  const rest = receiving.reduce((sum, stream) => sum + stream.receiveLimit - stream.received, 0);
-  if (rest > all.receiveLimit - all.received) {
-    crimes.push(['FLOW_CONTROL', receiving.map(({ id, receiveLimit }) => data(id, receiveLimit - 1))]);
+  // As far as each may go, all together too far: those that take another piece at all and keep it, so that no credit comes back,
+  // and where no window has shrunk below what was given.
+  const taking = receiving.filter(
+    ({ ranges, received, receiveLimit, taken, window }) =>
+      ranges < OUT_OF_ORDER_RANGES_MAX && taken < received && receiveLimit <= taken + window,
+  );
+  const hasShrunk = all.receiveLimit - all.taken > all.window;
+  const rest = taking.reduce((sum, stream) => sum + stream.receiveLimit - stream.received, 0);
+  if (!hasShrunk && rest > all.receiveLimit - all.received) {
+    crimes.push(['FLOW_CONTROL', taking.map(({ id, receiveLimit }) => data(id, receiveLimit - 1))]);
   }
   for (const { id, received } of all.streams.filter((stream) => stream.receiving === 'size-known')) {
     crimes.push(['FINAL_SIZE', [data(id, received)]]);

@@ -20,8 +20,9 @@ import {
 } from '../../transport/streams/constants.ts';
 import type { Tunnel } from '../../transport/tunnel.ts';
 import { isDecodeError } from '../../wire/decode-error.ts';
-import { decodeFrames, type Frame } from '../../wire/frames.ts';
-import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodePacket, TYPE_DATA } from '../../wire/packet.ts';
+import { decodeFrames } from '../../wire/frame-reader.ts';
+import type { Frame } from '../../wire/frames.ts';
+import { DATA_HEADER_BYTES, DATA_OVERHEAD_BYTES, decodePacket, TAG_BYTES, TYPE_DATA } from '../../wire/packet.ts';
 import { encodeFrames, makeSelf, type Self } from './hostile.ts';
 
 /**
@@ -156,9 +157,8 @@ export class Life {
     assert(packet.kind === 'data', 'the victim writes valid packets');
     // In a session that this peer has not completed nothing can be read.
     if (packet.receiverSession !== this.#session.localId) return;
-    const plaintext = this.#session.open(packet, this.now);
-    assert(plaintext !== undefined, 'sealed for its peer');
-    const frames = decodeFrames(plaintext);
+    assert(this.#session.open(packet, this.now), 'sealed for its peer');
+    const frames = decodeFrames(packet.bytes.subarray(packet.start + DATA_HEADER_BYTES, packet.end - TAG_BYTES));
     assert(!isDecodeError(frames), 'and of valid frames');
     this.judge.hear(packet.packetNumber, to, frames);
   }

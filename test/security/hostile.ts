@@ -22,9 +22,11 @@ import {
 } from '../../transport/handshake.ts';
 import { Session } from '../../transport/session.ts';
 import { isDecodeError } from '../../wire/decode-error.ts';
-import { decodeFrames, encodeFrame, type Frame, frameLength } from '../../wire/frames.ts';
+import { decodeFrames } from '../../wire/frame-reader.ts';
+import { encodeFrame, type Frame, frameLength } from '../../wire/frames.ts';
 import { encodeInitiationPayload, encodeResponsePayload } from '../../wire/handshake-payload.ts';
 import {
+  DATA_HEADER_BYTES,
   decodePacket,
   INITIATION_BYTES,
   INITIATION_HEADER_BYTES,
@@ -34,6 +36,7 @@ import {
   RESPONSE_BYTES,
   RESPONSE_HEADER_BYTES,
   RESPONSE_PAYLOAD_BYTES,
+  TAG_BYTES,
   writeInitiationHeader,
   writeResponseHeader,
 } from '../../wire/packet.ts';
@@ -336,10 +339,9 @@ export class KeyedPeer {
     const packet = decodePacket(bytes.slice());
     if (isDecodeError(packet) || packet.kind !== 'data') return undefined;
     const session = this.sessions.find(({ localId }) => localId === packet.receiverSession);
-    const plaintext = session?.open(packet, this.world.network.now);
-    if (plaintext === undefined) return undefined;
+    if (!session?.open(packet, this.world.network.now)) return undefined;
     this.received.add(packet.packetNumber);
-    const frames = decodeFrames(plaintext);
+    const frames = decodeFrames(packet.bytes.subarray(packet.start + DATA_HEADER_BYTES, packet.end - TAG_BYTES));
     assert(!isDecodeError(frames), 'the victim writes valid frames');
     return frames;
   }

@@ -168,12 +168,12 @@ function keyBook(): CryptoBackend & { readonly keys: ReadonlyMap<string, KeyUse>
       const use = keys.get(fingerprint) ?? { sealers: new Set(), openers: new Set() };
       keys.set(fingerprint, use);
       return {
-        seal(nonce, aad, plaintext, out): number {
+        seal(nonce, aad, ...rest): number {
           if (aad.length === DATA_HEADER_BYTES) use.sealers.add(context);
-          return inner.seal(nonce, aad, plaintext, out);
+          return inner.seal(nonce, aad, ...rest);
         },
-        open(nonce, aad, sealed, out): number {
-          const length = inner.open(nonce, aad, sealed, out);
+        open(nonce, aad, ...rest): number {
+          const length = inner.open(nonce, aad, ...rest);
           if (length >= 0 && aad.length === DATA_HEADER_BYTES) use.openers.add(context);
           return length;
         },

@@ -97,6 +97,32 @@ describe.each(BACKENDS)('$name', (backend) => {
     expect(aead.open(nonce, EMPTY, sealed, out)).toBe(20);
   });
 
+  it('seals and opens in the middle of a buffer as it does by itself, and touches nothing around', () => {
+    const aead = backend.aead(randomBytes(rng, 32));
+    const nonce = randomBytes(rng, 12);
+    const aad = randomBytes(rng, 16);
+    for (const length of [0, 1, 16, 1_168]) {
+      const before = randomBytes(rng, 100 + length);
+      const apart = new Uint8Array(length + 16);
+      aead.seal(nonce, aad, before.subarray(40, 40 + length), apart);
+
+      const buffer = before.slice();
+      expect(aead.seal(nonce, aad, buffer, buffer, 40, length)).toBe(length + 16);
+      const sealed = concat(before.subarray(0, 40), apart, before.subarray(56 + length));
+      expect(buffer).toEqual(sealed);
+
+      expect(aead.open(nonce, aad, buffer, buffer, 40, length + 16)).toBe(length);
+      expect(buffer.subarray(0, 40 + length)).toEqual(before.subarray(0, 40 + length));
+      expect(buffer.subarray(56 + length)).toEqual(before.subarray(56 + length));
+
+      const forged = sealed.slice();
+      forged[40 + length + 15]! ^= 1;
+      const refused = forged.slice();
+      expect(aead.open(nonce, aad, refused, refused, 40, length + 16)).toBe(-1);
+      expect(refused).toEqual(forged);
+    }
+  });
+
   it('seals an empty plaintext to a tag alone', () => {
     const aead = backend.aead(randomBytes(rng, 32));
     const sealed = new Uint8Array(16);
@@ -123,7 +149,10 @@ describe.each(BACKENDS)('$name', (backend) => {
       () => pair.diffieHellman(new Uint8Array(33)),
       () => aead.seal(new Uint8Array(8), EMPTY, EMPTY, new Uint8Array(16)),
       () => aead.seal(new Uint8Array(12), EMPTY, new Uint8Array(4), new Uint8Array(19)),
+      () => aead.seal(new Uint8Array(12), EMPTY, new Uint8Array(40), new Uint8Array(40), 20, 5),
+      () => aead.seal(new Uint8Array(12), EMPTY, new Uint8Array(20), new Uint8Array(40), 17, 4),
       () => aead.open(new Uint8Array(16), EMPTY, new Uint8Array(16), EMPTY),
+      () => aead.open(new Uint8Array(12), EMPTY, new Uint8Array(40), new Uint8Array(40), 20, 21),
       () => aead.open(new Uint8Array(12), EMPTY, new Uint8Array(17), EMPTY),
     ];
     for (const mistake of mistakes) expect(mistake).toThrow(AssertionError);

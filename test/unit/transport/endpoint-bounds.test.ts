@@ -345,6 +345,20 @@ describe('datagrams received and not yet taken', () => {
   });
 });
 
+describe('the next deadline', () => {
+  it('is the right one also for an owner who asks before it has polled', () => {
+    const { world, b } = connected();
+    const peer = new KeyedPeer(world, b).join();
+    const { endpoint } = b.node;
+    run(world, SECOND);
+    const { now } = world.network;
+    expect(endpoint.nextTimeout()).toBeGreaterThan(now);
+    endpoint.handleDatagram(b.node.routeTo(peer.address), peer.seal(encodeFrames({ kind: 'ping' })), now);
+    // A PING is acknowledged at once.
+    expect(endpoint.nextTimeout()).toBe(now);
+  });
+});
+
 describe('ranges acknowledged', () => {
   it('are 256; the lowest is forgotten', () => {
     const received = new ReceivedNumbers();

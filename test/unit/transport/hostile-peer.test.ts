@@ -15,7 +15,8 @@ import {
 } from '../../../transport/constants.ts';
 import { CLOSE_CODES, type CloseCode } from '../../../wire/close-codes.ts';
 import { isDecodeError } from '../../../wire/decode-error.ts';
-import { decodeFrames, type Frame } from '../../../wire/frames.ts';
+import { decodeFrames } from '../../../wire/frame-reader.ts';
+import type { Frame } from '../../../wire/frames.ts';
 import { GENERATION_MAX } from '../../../wire/handshake-payload.ts';
 import { RESPONSE_BYTES, TYPE_INITIATION } from '../../../wire/packet.ts';
 import { encodeFrames, KeyedPeer } from '../../security/hostile.ts';

@@ -10,8 +10,8 @@ const at = (ms: number) => instant(ms * MILLISECOND);
 
 /** Opens and seals whatever it is given: the set does not look inside. */
 const OPEN_AEAD: Aead = {
-  seal: (_nonce, _aad, plaintext) => plaintext.length + AEAD_TAG_BYTES,
-  open: (_nonce, _aad, sealed) => sealed.length - AEAD_TAG_BYTES,
+  seal: (_nonce, _aad, plaintext, _out, _start, length = plaintext.length) => length + AEAD_TAG_BYTES,
+  open: (_nonce, _aad, sealed, _out, _start, length = sealed.length) => length - AEAD_TAG_BYTES,
   wipe: () => {},
 };
 
@@ -56,8 +56,9 @@ function hear(one: Session, ms: number): void {
     kind: 'data' as const,
     receiverSession: one.localId,
     packetNumber: 0,
-    header: new Uint8Array(16),
-    sealed: new Uint8Array(AEAD_TAG_BYTES + 1),
+    bytes: new Uint8Array(16 + 1 + AEAD_TAG_BYTES),
+    start: 0,
+    end: 16 + 1 + AEAD_TAG_BYTES,
   };
   one.open(packet, at(ms));
 }

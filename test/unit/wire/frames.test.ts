@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../base/bytes.ts';
-import {
-  type AckFrame,
-  decodeFrames,
-  encodeFrame,
-  type Frame,
-  frameLength,
-  isAckEliciting,
-} from '../../../wire/frames.ts';
+import { decodeFrames } from '../../../wire/frame-reader.ts';
+import { type AckFrame, encodeFrame, type Frame, frameLength, isAckEliciting } from '../../../wire/frames.ts';
 import { ipEndpoint } from '../../../wire/ip-endpoint.ts';
 import { ByteWriter } from '../../../wire/writer.ts';
 

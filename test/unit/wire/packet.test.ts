@@ -4,6 +4,7 @@ import type { DecodeReason } from '../../../wire/decode-error.ts';
 import {
   COOKIE_BYTES,
   type CookiePacket,
+  createDataPacket,
   DATA_BYTES_MIN,
   DATA_HEADER_BYTES,
   decodePacket,
@@ -114,8 +115,9 @@ describe('the layout of PROTOCOL §2–4', () => {
       kind: 'data',
       receiverSession: 0x01020304,
       packetNumber: 2 ** 40 + 3,
-      header: dataBytes.slice(0, 16),
-      sealed: dataBytes.slice(16),
+      bytes: dataBytes,
+      start: 0,
+      end: 50,
     });
   });
 });
@@ -219,5 +221,33 @@ describe('a header writer', () => {
     const out = new Uint8Array(40).fill(0xee);
     writeDataHeader(out, 8, 40, 0xffffffff, 2 ** 53 - 1);
     expect(toHex(out)).toBe(`${'ee'.repeat(8)}13000028ffffffff001fffffffffffff${'ee'.repeat(16)}`);
+  });
+});
+
+describe('a data packet in a read', () => {
+  it('is found where it stands, by the object that the last one was written into', () => {
+    const read = concat(data(40, 7), data(50, 8), data(33, 9));
+    const packet = createDataPacket();
+    for (const [start, end, packetNumber] of [
+      [0, 40, 7],
+      [40, 90, 8],
+      [90, 123, 9],
+    ] as const) {
+      expect(decodePacket(read, start, end, packet)).toBe(packet);
+      expect(packet).toEqual({ kind: 'data', receiverSession: 0x01020304, packetNumber, bytes: read, start, end });
+      expect(encodePacket(packet)).toEqual(read.slice(start, end));
+    }
+  });
+
+  it.each([
+    ['its length names more', 0, 41, 'length-mismatch'],
+    ['its length names less', 0, 39, 'length-mismatch'],
+    ['its type is unknown', 1, 41, 'unknown-type'],
+    ['it is cut before its header ends', 0, 3, 'truncated'],
+  ] as const)('is none where %s, and then nothing is written', (_name, start, end, reason) => {
+    const read = concat(data(40), cookie());
+    const packet = createDataPacket();
+    expect(decodePacket(read, start, end, packet)).toEqual({ kind: 'decode-error', reason });
+    expect(packet).toEqual(createDataPacket());
   });
 });

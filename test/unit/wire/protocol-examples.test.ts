@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../base/bytes.ts';
-import { decodeFrames, encodeFrame, frameLength } from '../../../wire/frames.ts';
+import { decodeFrames } from '../../../wire/frame-reader.ts';
+import { encodeFrame, frameLength } from '../../../wire/frames.ts';
 import {
   decodeInitiationPayload,
   decodeResponsePayload,
@@ -109,7 +110,7 @@ const packetFields: Readonly<Record<string, readonly object[]>> = {
     },
   ],
   cookie: [{ receiverSession: 0x01020304, mac: fromHex('b0b1b2b3b4b5b6b7b8b9babbbcbdbebf') }],
-  data: [{ receiverSession: 0xc0ffee01, packetNumber: 256, sealed: fromHex('5a5a00112233445566778899aabbccddeeff') }],
+  data: [{ receiverSession: 0xc0ffee01, packetNumber: 256, start: 0, end: 34 }],
 };
 
 describe('an example on the protocol page', () => {

@@ -5,7 +5,8 @@ import { DEFAULT_STREAM_CONFIG, type StreamConfig } from '../../../../transport/
 import type { StreamEvent } from '../../../../transport/streams/events.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import { type FrameOutcome, type StreamFrame, Streams } from '../../../../transport/streams/streams.ts';
-import { decodeFrames, type Frame, type Priority } from '../../../../wire/frames.ts';
+import { decodeFrames } from '../../../../wire/frame-reader.ts';
+import type { Frame, Priority } from '../../../../wire/frames.ts';
 import { ByteWriter } from '../../../../wire/writer.ts';
 
 export const KIB = 1_024;

@@ -3,7 +3,8 @@ import { PacketContents } from '../../../../transport/packet-contents.ts';
 import { DEFAULT_STREAM_CONFIG } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import { SendingHalf, type SendingState } from '../../../../transport/streams/sending-half.ts';
-import { decodeFrames, type Frame } from '../../../../wire/frames.ts';
+import { decodeFrames } from '../../../../wire/frame-reader.ts';
+import type { Frame } from '../../../../wire/frames.ts';
 import { ByteWriter } from '../../../../wire/writer.ts';
 import { KIB, MIB, pattern } from './lab.ts';
 
