@@ -22,5 +22,5 @@ it('a peer that PINGs and leaves one packet of ours unacknowledged makes us reme
     while (life.endpoint.pollTransmit(buffer, life.now) !== undefined);
   }
   const grown = held() - before;
-  expect(grown).toBeLessThan(2 ** 20);
+  expect(grown).toBeLessThan(2 * 2 ** 20);
 });
