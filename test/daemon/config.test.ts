@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 function load(more: Partial<ConfigSources> = {}): DaemonConfig {
-  return loadConfig({ flags: {}, env: {}, home, workingDirectory: '/work', ...more });
+  return loadConfig({ flags: {}, env: {}, home, workingDirectory: '/somewhere', ...more });
 }
 
 function file(content: string): void {
@@ -94,7 +94,7 @@ describe('where a setting comes from', () => {
   it('decides what a relative path starts from', () => {
     file('{"passphraseFile": "secret"}');
     expect(load().passphraseFile).toBe(join(state, 'secret'));
-    expect(load({ flags: { 'passphrase-file': 'secret' } }).passphraseFile).toBe('/work/secret');
+    expect(load({ flags: { 'passphrase-file': 'secret' } }).passphraseFile).toBe('/somewhere/secret');
     expect(load({ env: { WARREN_PASSPHRASE_FILE: '~/secret' } }).passphraseFile).toBe(join(home, 'secret'));
   });
 });
