@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import type { Secret } from './secret.ts';
 
 /**
@@ -90,4 +91,18 @@ export interface Aead {
 
   /** Forgets the key, as well as the library allows. No call may follow. */
   wipe(): void;
+}
+
+/** What `seal` asks of its caller, in every backend alike; `end` is of the plaintext. */
+export function assertSealable(nonce: Uint8Array, plaintext: Uint8Array, out: Uint8Array, end: number): void {
+  assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
+  assert(end <= plaintext.length, 'the plaintext is there');
+  assert(out.length >= end + AEAD_TAG_BYTES, 'room for the ciphertext and its tag');
+}
+
+/** And `open`; `end` is of what is sealed, behind the tag. */
+export function assertOpenable(nonce: Uint8Array, sealed: Uint8Array, out: Uint8Array, end: number): void {
+  assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
+  assert(end <= sealed.length, 'what is sealed is there');
+  assert(out.length >= end - AEAD_TAG_BYTES, 'room for the plaintext');
 }

@@ -9,9 +9,10 @@ import { assert } from '../base/assert.ts';
 import { concat, equal } from '../base/bytes.ts';
 import {
   AEAD_KEY_BYTES,
-  AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
   type Aead,
+  assertOpenable,
+  assertSealable,
   type CryptoBackend,
   type Ed25519KeyPair,
   type ScryptCost,
@@ -134,9 +135,7 @@ class NobleAead implements Aead {
     length: number = plaintext.length,
   ): number {
     assert(this.#key !== undefined, 'a wiped key seals nothing');
-    assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(start + length <= plaintext.length, 'the plaintext is there');
-    assert(out.length >= start + length + AEAD_TAG_BYTES, 'room for the ciphertext and its tag');
+    assertSealable(nonce, plaintext, out, start + length);
     const sealed = gcm(this.#key, nonce, aad).encrypt(plaintext.subarray(start, start + length));
     out.set(sealed, start);
     return sealed.length;
@@ -152,9 +151,7 @@ class NobleAead implements Aead {
   ): number {
     const length = sealedLength - AEAD_TAG_BYTES;
     assert(this.#key !== undefined, 'a wiped key opens nothing');
-    assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(start + sealedLength <= sealed.length, 'what is sealed is there');
-    assert(out.length >= start + length, 'room for the plaintext');
+    assertOpenable(nonce, sealed, out, start + sealedLength);
     if (length < 0) return -1;
     try {
       out.set(gcm(this.#key, nonce, aad).decrypt(sealed.subarray(start, start + sealedLength)), start);

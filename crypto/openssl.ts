@@ -15,9 +15,10 @@ import { assert } from '../base/assert.ts';
 import { concat, EMPTY, equal } from '../base/bytes.ts';
 import {
   AEAD_KEY_BYTES,
-  AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
   type Aead,
+  assertOpenable,
+  assertSealable,
   type CryptoBackend,
   type Ed25519KeyPair,
   type ScryptCost,
@@ -154,9 +155,7 @@ class OpenSslAead implements Aead {
     length: number = plaintext.length,
   ): number {
     assert(this.#key !== undefined, 'a wiped key seals nothing');
-    assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(start + length <= plaintext.length, 'the plaintext is there');
-    assert(out.length >= start + length + AEAD_TAG_BYTES, 'room for the ciphertext and its tag');
+    assertSealable(nonce, plaintext, out, start + length);
     const cipher = createCipheriv(GCM, this.#key, nonce, GCM_OPTIONS);
     cipher.setAAD(aad);
     out.set(cipher.update(plaintext.subarray(start, start + length)), start);
@@ -175,9 +174,7 @@ class OpenSslAead implements Aead {
   ): number {
     const length = sealedLength - AEAD_TAG_BYTES;
     assert(this.#key !== undefined, 'a wiped key opens nothing');
-    assert(nonce.length === AEAD_NONCE_BYTES, 'a nonce is 12 bytes');
-    assert(start + sealedLength <= sealed.length, 'what is sealed is there');
-    assert(out.length >= start + length, 'room for the plaintext');
+    assertOpenable(nonce, sealed, out, start + sealedLength);
     if (length < 0) return -1;
     const end = start + length;
     const decipher = createDecipheriv(GCM, this.#key, nonce, GCM_OPTIONS);

@@ -19,6 +19,7 @@ import {
 } from '../crypto/sealed-identity.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { makeDirectories } from '../ipc/make-directories.ts';
+import { errnoOf, quietly, shellWord } from './file-errors.ts';
 
 /**
  * The key file on disk. Whatever happens, at its path stands either nothing or one whole file: content is written to a temporary
@@ -195,7 +196,7 @@ function loadIdentity(path: string, options: IdentityOptions, fs: KeyFileFs): Id
   wipeIdentity(identity);
   throw new WarrenError(
     'ERR_WARREN_KEY_FILE_NETWORK',
-    `the key file ${quote(path)} belongs to network ${network}, not to network ${options.network}`,
+    `the key file ${shellWord(path)} belongs to network ${network}, not to network ${options.network}`,
     'use another state directory for another network',
   );
 }
@@ -267,16 +268,16 @@ function openDirectory(fs: KeyFileFs, place: Place, created: boolean): number {
     if (status.uid !== fs.effectiveUser()) {
       throw new WarrenError(
         'ERR_WARREN_KEY_FILE_DIRECTORY_OWNER',
-        `the directory ${quote(directory)} belongs to another user (uid ${status.uid})`,
+        `the directory ${shellWord(directory)} belongs to another user (uid ${status.uid})`,
         'keep the key file in a directory of your own, or run as that user',
       );
     }
     if ((status.mode & OTHERS_WRITE) !== 0) {
       throw new WarrenError(
         'ERR_WARREN_KEY_FILE_DIRECTORY_WRITABLE',
-        `other users may write to the directory ${quote(directory)} (mode ${octal(status.mode)})`,
+        `other users may write to the directory ${shellWord(directory)} (mode ${octal(status.mode)})`,
         // A sticky bit marks a directory that is meant to be shared, as /tmp is.
-        (status.mode & STICKY) === 0 ? `chmod 700 ${quote(directory)}` : 'use a directory of your own inside it',
+        (status.mode & STICKY) === 0 ? `chmod 700 ${shellWord(directory)}` : 'use a directory of your own inside it',
       );
     }
     return fd;
@@ -307,15 +308,15 @@ function openChecked(fs: KeyFileFs, place: Place): number {
     if (status.uid !== fs.effectiveUser()) {
       throw new WarrenError(
         'ERR_WARREN_KEY_FILE_OWNER',
-        `the key file ${quote(path)} belongs to another user (uid ${status.uid})`,
+        `the key file ${shellWord(path)} belongs to another user (uid ${status.uid})`,
         'run as that user, or use another state directory',
       );
     }
     if ((status.mode & OTHERS_ANY) !== 0) {
       throw new WarrenError(
         'ERR_WARREN_KEY_FILE_PERMISSIONS',
-        `other users have access to the key file ${quote(path)} (mode ${octal(status.mode)})`,
-        `chmod 600 ${quote(path)}; if somebody may have read it, make a new identity`,
+        `other users have access to the key file ${shellWord(path)} (mode ${octal(status.mode)})`,
+        `chmod 600 ${shellWord(path)}; if somebody may have read it, make a new identity`,
       );
     }
     return fd;
@@ -341,7 +342,7 @@ function readAll(fs: KeyFileFs, place: Place, fd: number): Uint8Array {
   }
   throw new WarrenError(
     'ERR_WARREN_KEY_FILE_TOO_LARGE',
-    `${quote(place.path)} is larger than ${KEY_FILE_BYTES_MAX} bytes, so it is not a key file`,
+    `${shellWord(place.path)} is larger than ${KEY_FILE_BYTES_MAX} bytes, so it is not a key file`,
     'name the key file itself',
   );
 }
@@ -364,7 +365,7 @@ function writeTemporary(fs: KeyFileFs, place: Place, content: Uint8Array): strin
     for (let offset = 0; offset < content.length; ) {
       const count = fs.write(fd, content, offset, content.length - offset);
       if (count === 0)
-        throw new WarrenError('ERR_WARREN_KEY_FILE_IO', `writing ${quote(place.path)} stalled`, TRY_DISK);
+        throw new WarrenError('ERR_WARREN_KEY_FILE_IO', `writing ${shellWord(place.path)} stalled`, TRY_DISK);
       offset += count;
     }
     fs.fsync(fd);
@@ -407,7 +408,7 @@ function removeStaleTemporaries(fs: KeyFileFs, place: Place): void {
 const TRY_DISK = 'check the disk and the system log, then try again';
 
 function contentError(path: string, error: KeyFileError): WarrenError {
-  const message = `the key file ${quote(path)} cannot be used. ${describeKeyFileError(error)}`;
+  const message = `the key file ${shellWord(path)} cannot be used. ${describeKeyFileError(error)}`;
   switch (error.reason) {
     case 'passphrase-needed':
       return new WarrenError('ERR_WARREN_KEY_FILE_SEALED', message, 'give its passphrase with --passphrase-file');
@@ -431,17 +432,25 @@ function contentError(path: string, error: KeyFileError): WarrenError {
 }
 
 function missing(path: string): WarrenError {
-  return new WarrenError('ERR_WARREN_KEY_FILE_MISSING', `there is no key file ${quote(path)}`, 'start the daemon once');
+  return new WarrenError(
+    'ERR_WARREN_KEY_FILE_MISSING',
+    `there is no key file ${shellWord(path)}`,
+    'start the daemon once',
+  );
 }
 
 function notAFile(path: string, why: string): WarrenError {
-  return new WarrenError('ERR_WARREN_KEY_FILE_NOT_A_FILE', `${quote(path)} ${why}`, 'put the key file itself there');
+  return new WarrenError(
+    'ERR_WARREN_KEY_FILE_NOT_A_FILE',
+    `${shellWord(path)} ${why}`,
+    'put the key file itself there',
+  );
 }
 
 function notADirectory(directory: string): WarrenError {
   return new WarrenError(
     'ERR_WARREN_KEY_FILE_NOT_A_DIRECTORY',
-    `${quote(directory)} is not a directory`,
+    `${shellWord(directory)} is not a directory`,
     'use another state directory',
   );
 }
@@ -449,7 +458,7 @@ function notADirectory(directory: string): WarrenError {
 function notPrivate(place: Place): WarrenError {
   return new WarrenError(
     'ERR_WARREN_KEY_FILE_NOT_PRIVATE',
-    `the file system of ${quote(place.directory)} does not keep files private`,
+    `the file system of ${shellWord(place.directory)} does not keep files private`,
     'use a state directory on a file system with Unix permissions',
   );
 }
@@ -459,7 +468,7 @@ function linkError(place: Place, error: unknown): unknown {
     case 'EEXIST':
       return new WarrenError(
         'ERR_WARREN_KEY_FILE_EXISTS',
-        `the key file ${quote(place.path)} exists and was left as it is`,
+        `the key file ${shellWord(place.path)} exists and was left as it is`,
         'move it away to make a new identity',
       );
     case 'EPERM':
@@ -468,7 +477,7 @@ function linkError(place: Place, error: unknown): unknown {
     case 'ENOSYS':
       return new WarrenError(
         'ERR_WARREN_KEY_FILE_NO_LINKS',
-        `the file system of ${quote(place.directory)} has no hard links, so a key file cannot be written safely`,
+        `the file system of ${shellWord(place.directory)} has no hard links, so a key file cannot be written safely`,
         'use a state directory on a local file system',
       );
     default:
@@ -480,7 +489,7 @@ function linkError(place: Place, error: unknown): unknown {
 function ioError(action: string, path: string, error: unknown): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
-  const message = `cannot ${action} ${quote(path)}`;
+  const message = `cannot ${action} ${shellWord(path)}`;
   switch (errno) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -500,30 +509,15 @@ function ioError(action: string, path: string, error: unknown): unknown {
       return new WarrenError(
         'ERR_WARREN_KEY_FILE_ACCESS',
         `${message}: permission denied (${errno})`,
-        `ls -ld ${quote(dirname(path))} shows who may do so`,
+        `ls -ld ${shellWord(dirname(path))} shows who may do so`,
       );
     default:
       return new WarrenError('ERR_WARREN_KEY_FILE_IO', `${message}: ${errno}`, TRY_DISK);
   }
 }
 
-function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || error instanceof WarrenError) return undefined;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && typeof syscall === 'string' ? code : undefined;
-}
-
 function isMissing(error: unknown): boolean {
   return error instanceof WarrenError && error.code === 'ERR_WARREN_KEY_FILE_MISSING';
-}
-
-/** For steps whose failure changes nothing about the outcome. */
-function quietly(step: () => void): void {
-  try {
-    step();
-  } catch {
-    // The caller has its outcome already.
-  }
 }
 
 /** For questions that an answer only helps with. */
@@ -546,9 +540,4 @@ function unlessMissing<T>(step: () => T): T | undefined {
 
 function octal(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
-}
-
-/** Ready for a shell, so that a hint can be typed as it stands. */
-function quote(path: string): string {
-  return /^[A-Za-z0-9_./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
