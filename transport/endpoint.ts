@@ -318,6 +318,12 @@ export class Endpoint {
     const established = attempt.handshake.complete(packet, owner.known);
     if (established.kind === 'refused') return established.reason;
     const { localIncarnation } = owner;
+    if (owner.wasWith(established.incarnation)) {
+      established.sealing.wipe();
+      established.opening.wipe();
+      this.#tunnels.beginAnew(owner, now);
+      return undefined;
+    }
     const tunnel = owner.isWith(established.incarnation)
       ? owner
       : this.#tunnels.replace(owner, owner.peer, { localIncarnation, remoteIncarnation: established.incarnation }, now);

@@ -87,6 +87,14 @@ export class ProvisionalTable {
     }
   }
 
+  /** That pair has been a tunnel, and is not to be one again. */
+  dropPair(identityKey: string, localIncarnation: Uint8Array, remoteIncarnation: Uint8Array): void {
+    for (const one of this.withIdentityKey(identityKey)) {
+      if (equal(one.localIncarnation, localIncarnation) && equal(one.remoteIncarnation, remoteIncarnation))
+        this.drop(one);
+    }
+  }
+
   /**
    * MAC1 covers the whole message, so equal MACs are equal initiations. From another source the same one is answered anew:
    * each provisional session has been answered to one place, so its use proves that the peer receives there.

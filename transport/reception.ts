@@ -84,7 +84,7 @@ export class Reception {
     if (equal(record.identityKey, identity.signing.publicKey)) return 'own-key';
     if (!this.#parts.admit(record)) return 'not-admitted';
     if (provisional.size >= PROVISIONAL_MAX && !isCrowded) return 'tables-full';
-    const incarnation = this.#parts.tunnels.incarnationFor(identityKey);
+    const incarnation = this.#parts.tunnels.incarnationFor(identityKey, request.incarnation);
     const localId = owners.draw();
     const answer = handshake.respond({ form: 'packet', localId, incarnation });
     if (answer === undefined) return 'not-authentic';

@@ -46,6 +46,10 @@ export class TunnelKeys {
     return this.#known;
   }
 
+  get remoteIncarnation(): Uint8Array | undefined {
+    return this.#remoteIncarnation;
+  }
+
   get isRekeying(): boolean {
     return this.#rekeying.isRunning;
   }

@@ -32,6 +32,8 @@ export interface TunnelOptions {
   readonly peer: PeerKeys;
   readonly localIncarnation: Uint8Array;
   readonly remoteIncarnation: Uint8Array | undefined;
+  /** The peer's incarnations that the local one made a pair with before. */
+  readonly formerIncarnations?: readonly Uint8Array[];
   readonly choices?: TunnelChoices | undefined;
 }
 

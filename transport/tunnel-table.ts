@@ -1,4 +1,4 @@
-import { toHex } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
 import { Deadlines } from '../base/deadlines.ts';
 import { randomBytes } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
@@ -12,6 +12,9 @@ import { Ring } from './streams/scheduler.ts';
 import type { Transmit } from './transmit.ts';
 import { READY_BIT, Tunnel } from './tunnel.ts';
 import type { TunnelNode, TunnelOptions } from './tunnel-node.ts';
+
+/** How many of a peer's incarnations a tunnel remembers to have had before; of more, the oldest is forgotten. */
+const FORMER_MAX = 8;
 
 /**
  * Which tunnels a node has, one for each peer, and whose turn it is: who may have something to send, and whose deadline comes next.
@@ -48,12 +51,24 @@ export class TunnelTable {
     return [...(this.#byStaticKey.get(staticKey) ?? [])];
   }
 
-  /** One number for one peer while anything here knows of it, so that crossing handshakes make one pair of incarnations. */
-  incarnationFor(identityKey: string): Uint8Array {
+  /**
+   * What to call ourselves to a peer, of which `remoteIncarnation` is known if it has spoken. One number for one peer while anything
+   * here knows of it, so that crossing handshakes make one pair of incarnations; another one where that pair has been a tunnel
+   * before, because packet numbers would begin anew under keys whose peer has gone on.
+   */
+  incarnationFor(identityKey: string, remoteIncarnation?: Uint8Array): Uint8Array {
+    const { provisional } = this.#parts;
     const tunnel = this.#tunnels.get(identityKey);
-    if (tunnel !== undefined && tunnel.state !== 'closing') return tunnel.localIncarnation;
-    const [provisional] = this.#parts.provisional.withIdentityKey(identityKey);
-    return provisional?.localIncarnation ?? randomBytes(this.#parts.node.rng, INCARNATION_BYTES);
+    const isSpent = remoteIncarnation !== undefined && tunnel?.wasWith(remoteIncarnation) === true;
+    if (tunnel !== undefined && tunnel.state !== 'closing' && !isSpent) return tunnel.localIncarnation;
+    const other = provisional
+      .withIdentityKey(identityKey)
+      .find((one) => tunnel === undefined || !equal(one.localIncarnation, tunnel.localIncarnation));
+    return other?.localIncarnation ?? this.#drawIncarnation();
+  }
+
+  #drawIncarnation(): Uint8Array {
+    return randomBytes(this.#parts.node.rng, INCARNATION_BYTES);
   }
 
   // Coming and going.
@@ -70,14 +85,32 @@ export class TunnelTable {
 
   /** A new tunnel for a new pair of incarnations, in the place of one whose peer lost its state. */
   replace(existing: Tunnel | undefined, peer: PeerKeys, pair: Incarnations, now: Instant): Tunnel {
-    const routes = existing?.allRoutes ?? [];
-    if (existing !== undefined) {
-      existing.end({ kind: 'peer-restarted' });
-      this.#remove(existing);
+    if (existing === undefined) return this.create({ peer, ...pair }, now);
+    const { key, localIncarnation, remoteIncarnation, choices, allRoutes } = existing;
+    const formerIncarnations: Uint8Array[] = [];
+    if (equal(localIncarnation, pair.localIncarnation) && remoteIncarnation !== undefined) {
+      formerIncarnations.push(...existing.formerIncarnations.slice(1 - FORMER_MAX), remoteIncarnation);
+      this.#parts.provisional.dropPair(key, localIncarnation, remoteIncarnation);
     }
-    const tunnel = this.create({ peer, ...pair, choices: existing?.choices }, now);
-    tunnel.rememberRoutes(routes);
+    existing.end({ kind: 'peer-restarted' });
+    this.#remove(existing);
+    const tunnel = this.create({ peer, ...pair, formerIncarnations, choices }, now);
+    tunnel.rememberRoutes(allRoutes);
     return tunnel;
+  }
+
+  /**
+   * The peer turns out to be the incarnation that this tunnel's took the place of: what took it was late. As that pair cannot be
+   * again, we lose our state in turn, and ask anew.
+   */
+  beginAnew(tunnel: Tunnel, now: Instant): void {
+    const { key, peer, choices, allRoutes } = tunnel;
+    tunnel.end({ kind: 'peer-restarted' });
+    this.forget(tunnel);
+    const localIncarnation = this.incarnationFor(key);
+    const successor = this.create({ peer, localIncarnation, remoteIncarnation: undefined, choices }, now);
+    successor.connect(allRoutes, now);
+    this.touch(successor);
   }
 
   /** Whether there is a place for one more, if need be that of the longest unused. */

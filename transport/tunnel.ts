@@ -1,4 +1,4 @@
-import { toHex } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
 import { randomBelow } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import { after, earliest, NEVER } from '../base/time.ts';
@@ -62,6 +62,8 @@ export class Tunnel implements Queued {
   /** Hex of the peer's identity key: what the outside calls this tunnel by. */
   readonly key: string;
   readonly localIncarnation: Uint8Array;
+  /** The peer's incarnations that ours made a pair with before this one. */
+  readonly formerIncarnations: readonly Uint8Array[];
   /** What differs from the node's configuration here. */
   readonly choices: TunnelChoices;
   /** For what programs do with streams; afterwards the tunnel may have something to send. */
@@ -79,6 +81,7 @@ export class Tunnel implements Queued {
     this.peer = options.peer;
     this.key = toHex(options.peer.identityKey);
     this.localIncarnation = options.localIncarnation;
+    this.formerIncarnations = options.formerIncarnations ?? [];
     this.choices = options.choices ?? {};
     this.#node = options.node;
     this.#parts = makeParts(this, options, now);
@@ -134,6 +137,15 @@ export class Tunnel implements Queued {
   /** Whether a handshake that showed this incarnation of the peer continues this tunnel. */
   isWith(remoteIncarnation: Uint8Array): boolean {
     return this.#parts.keys.isWith(remoteIncarnation);
+  }
+
+  /** Whether that incarnation and ours were a tunnel before this one: a pair is a tunnel once (PROTOCOL.md §6). */
+  wasWith(remoteIncarnation: Uint8Array): boolean {
+    return this.formerIncarnations.some((former) => equal(former, remoteIncarnation));
+  }
+
+  get remoteIncarnation(): Uint8Array | undefined {
+    return this.#parts.keys.remoteIncarnation;
   }
 
   accepts(packetNumber: number): boolean {

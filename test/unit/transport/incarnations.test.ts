@@ -5,8 +5,10 @@ import { opensslBackend } from '../../../crypto/openssl.ts';
 import { simAddress } from '../../../sim/address.ts';
 import { encodeFrames, KeyedPeer } from '../../security/hostile.ts';
 import { pair, run, takeSent } from '../../security/support.ts';
-import { count, downs, Lab } from './lab.ts';
+import { count, DELAY, downs, Lab } from './lab.ts';
 
+const INITIATION = 0x10;
+const DATA = 0x13;
 const VICTIM = simAddress('203.0.113.8', 53);
 
 describe('a peer that comes back', () => {
@@ -51,6 +53,47 @@ describe('a peer that comes back', () => {
     lab.run(SECOND);
     expect(count(lab.b, 'tunnel-down')).toBe(0);
     expect(lab.world.hasConverged(lab.a, lab.b)).toBe(true);
+  });
+
+  it('and whose first packet of before comes after all, when nobody can tell which was first, begins anew by whoever speaks first', () => {
+    for (const first of ['a', 'b'] as const) {
+      const lab = new Lab();
+      const { a, b, world } = lab;
+      const { network } = world;
+      const initiations: Uint8Array[] = [];
+      const firstPackets: Uint8Array[] = [];
+      network.setAdversary((seen) => {
+        const isAsking = seen.fromHost === 'b' && seen.bytes[0] === INITIATION;
+        const isFirst = seen.fromHost === 'a' && seen.bytes[0] === DATA;
+        if (!isAsking && !isFirst) return 'pass';
+        (isAsking ? initiations : firstPackets).push(seen.bytes.slice());
+        return 'drop';
+      });
+      // What b asks waits on the way, while a makes a session that b has answered and not seen used.
+      world.connect(b, a);
+      lab.run(5 * MILLISECOND);
+      world.connect(a, b);
+      lab.run(40 * MILLISECOND);
+      expect(b.node.endpoint.provisionalCount).toBe(1);
+      network.setAdversary(undefined);
+      world.crash(a);
+      world.start(a);
+      for (const bytes of initiations) network.inject({ from: b.address, to: a.address, bytes });
+      lab.converge();
+      const incarnation = b.tunnelTo(a)!.localIncarnation;
+      expect(firstPackets.length).toBeGreaterThan(0);
+      for (const bytes of firstPackets) network.inject({ from: a.address, to: b.address, bytes });
+      lab.run(DELAY);
+      expect(downs(b), 'the late packet replaces the tunnel').toEqual([{ kind: 'peer-restarted' }]);
+
+      const [from, to] = first === 'a' ? [a, b] : [b, a];
+      world.send(from, to);
+      lab.run(5 * SECOND);
+      lab.expectUsable();
+      expect(b.tunnelTo(a)!.localIncarnation).not.toEqual(incarnation);
+      lab.converse({ span: 30 * SECOND });
+      for (const peer of [a, b]) expect(peer.node.endpoint.drops.count('replayed'), peer.name).toBe(0);
+    }
   });
 });
 
