@@ -2,13 +2,18 @@ import { nobleBackend } from '../../crypto/noble.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
 import { DIFFERENTIALS, type DifferentialRange, runDifferential } from './differential.ts';
 import type { SetReport } from './report.ts';
-import { BACKENDS, SETS } from './sets.ts';
+import { BACKENDS, FAST_BACKEND, SETS } from './sets.ts';
 import { MILLION, x25519Million } from './transcribed.ts';
 
 /** One piece of work for one thread; plain data, so that it can be sent there. */
 export type Job =
   | { readonly kind: 'set'; readonly line: string; readonly set: string; readonly backend: string }
-  | { readonly kind: 'differential'; readonly line: string; readonly range: DifferentialRange }
+  | {
+      readonly kind: 'differential';
+      readonly line: string;
+      readonly range: DifferentialRange;
+      readonly isFast: boolean;
+    }
   | { readonly kind: 'million'; readonly line: string };
 
 export function runJob(job: Job): SetReport {
@@ -16,7 +21,7 @@ export function runJob(job: Job): SetReport {
     case 'set':
       return SETS[job.set]!(job.set, BACKENDS.find((backend) => backend.name === job.backend)!);
     case 'differential':
-      return runDifferential(job.range, [opensslBackend, nobleBackend]);
+      return runDifferential(job.range, [job.isFast ? FAST_BACKEND! : opensslBackend, nobleBackend]);
     case 'million':
       return x25519Million(opensslBackend);
   }
@@ -36,7 +41,13 @@ export function jobsOf(options: { readonly seed: number; readonly isQuick: boole
   for (const subject of DIFFERENTIALS) {
     const count = CASES[subject] / CHUNKS / (isQuick ? 10 : 1);
     for (let chunk = 0; chunk < CHUNKS; chunk++) {
-      jobs.push({ kind: 'differential', line: subject, range: { subject, seed, from: chunk * count, count } });
+      const range = { subject, seed, from: chunk * count, count };
+      jobs.push({ kind: 'differential', line: subject, range, isFast: false });
+    }
+    // All but AEAD is the same code.
+    for (let chunk = 0; chunk < CHUNKS && subject === 'aead' && FAST_BACKEND !== undefined; chunk++) {
+      const range = { subject, seed, from: chunk * count, count };
+      jobs.push({ kind: 'differential', line: `${subject} ${FAST_BACKEND.name}`, range, isFast: true });
     }
   }
   if (!isQuick) jobs.push({ kind: 'million', line: MILLION });

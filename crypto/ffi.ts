@@ -1,0 +1,17 @@
+/**
+ * What the edge may lend of C: functions of libraries that this process has loaded, called with numbers, and the places where
+ * bytes stand. Whoever calls one answers for every address and length that it is given.
+ */
+export interface Ffi {
+  /** `undefined` where nothing has that name. */
+  find(name: string, result: CType, args: readonly CType[]): CFunction | undefined;
+  /** Bytes stay where they are for as long as their buffer lives. */
+  addressOf(bytes: Uint8Array): number;
+  /** The system's number for what went wrong in the last call that said so. */
+  errno(): number;
+}
+
+/** An `address` is a number, 0 where there is none; it is always below 2^53 on the systems that this is tried on. */
+export type CType = 'int' | 'address' | 'void';
+
+export type CFunction = (...args: number[]) => number;
