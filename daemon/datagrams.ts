@@ -1,6 +1,7 @@
 import { BoundedQueue } from '../base/bounded.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { DatagramBinding, HostDatagram, PeerName } from '../ipc/host.ts';
+import type { Standing } from '../ipc/shared-quota.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import type { DatagramPorts } from '../transport/endpoint.ts';
 import { frameLength } from '../wire/frames.ts';
@@ -41,8 +42,8 @@ export class Datagrams implements Notice {
     return this.#unbound;
   }
 
-  bind(port: number, receive: (datagram: HostDatagram) => void): DatagramBinding {
-    const bound = this.#ports.bind(requireLocalPort(port), receive);
+  bind(port: number, receive: (datagram: HostDatagram) => void, standing: Standing): DatagramBinding {
+    const bound = this.#ports.bind(requireLocalPort(port), receive, standing);
     let isOpen = true;
     return {
       port: bound,
@@ -73,13 +74,7 @@ export class Datagrams implements Notice {
   #send(source: number, peer: string, port: number, data: Uint8Array): void {
     const to = this.#ways.find(peer);
     requirePort(port);
-    if (data.length > DATAGRAM_BYTES_MAX) {
-      throw new WarrenError(
-        'ERR_WARREN_DATAGRAM_TOO_LARGE',
-        `a datagram of ${data.length} bytes is too large`,
-        `send at most ${DATAGRAM_BYTES_MAX} bytes at once, or use a stream`,
-      );
-    }
+    requireDatagram(data);
     // The caller may use its buffer again at once.
     const copy = data.slice();
     if (to !== this.#ways.self) {
@@ -89,6 +84,16 @@ export class Datagrams implements Notice {
     this.#toSelf.push({ port, datagram: { peer: to, port: source, data: copy } });
     this.#notices.add(this);
   }
+}
+
+/** Thrown: longer than what every path carries. */
+export function requireDatagram(data: Uint8Array): void {
+  if (data.length <= DATAGRAM_BYTES_MAX) return;
+  throw new WarrenError(
+    'ERR_WARREN_DATAGRAM_TOO_LARGE',
+    `a datagram of ${data.length} bytes is too large`,
+    `send at most ${DATAGRAM_BYTES_MAX} bytes at once, or use a stream`,
+  );
 }
 
 function longestDatagram(): number {

@@ -411,7 +411,11 @@ function contentError(path: string, error: KeyFileError): WarrenError {
   const message = `the key file ${shellWord(path)} cannot be used. ${describeKeyFileError(error)}`;
   switch (error.reason) {
     case 'passphrase-needed':
-      return new WarrenError('ERR_WARREN_KEY_FILE_SEALED', message, 'give its passphrase with --passphrase-file');
+      return new WarrenError(
+        'ERR_WARREN_KEY_FILE_SEALED',
+        message,
+        'give its passphrase: warren up --passphrase-file FILE, or createNode({ state, passphrase })',
+      );
     case 'passphrase-wrong':
       return new WarrenError(
         'ERR_WARREN_KEY_FILE_PASSPHRASE',
@@ -419,7 +423,7 @@ function contentError(path: string, error: KeyFileError): WarrenError {
         'try the passphrase again, or restore a backup',
       );
     case 'not-sealed':
-      return new WarrenError('ERR_WARREN_KEY_FILE_NOT_SEALED', message, 'start without --passphrase-file');
+      return new WarrenError('ERR_WARREN_KEY_FILE_NOT_SEALED', message, 'start without a passphrase');
     case 'unknown-version':
       return new WarrenError(
         'ERR_WARREN_KEY_FILE_VERSION',

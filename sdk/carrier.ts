@@ -47,3 +47,22 @@ export interface StreamEnds {
   readonly localPort: number;
   readonly remotePort: number;
 }
+
+/** For a stream that there cannot be: it fails as it would fail on its way. */
+export class FailedCarrier implements Carrier {
+  readonly #error: WarrenError;
+
+  constructor(error: WarrenError) {
+    this.#error = error;
+  }
+
+  start(user: CarrierUser): void {
+    process.nextTick(() => user.closed(this.#error));
+  }
+
+  write(): void {}
+  finish(): void {}
+  resume(): void {}
+  giveUp(): void {}
+  leave(): void {}
+}

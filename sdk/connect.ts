@@ -1,5 +1,8 @@
+import type { WarrenError } from '../base/errors.ts';
 import { socketToUse } from '../ipc/socket-path.ts';
+import { CONNECT_OPTIONS, checkOptions } from './arguments.ts';
 import { DaemonAccess } from './daemon-access.ts';
+import { cancellable } from './errors.ts';
 import { WarrenNode } from './node.ts';
 
 /**
@@ -12,13 +15,13 @@ import { WarrenNode } from './node.ts';
  * await carol.close();
  */
 export async function connect(options: ConnectOptions = {}): Promise<WarrenNode> {
+  checkOptions('connect', options, CONNECT_OPTIONS);
   const { socket, admin = false, signal } = options;
   const environment = socket === undefined ? process.env : { WARREN_SOCKET: socket };
   let node: WarrenNode | undefined;
-  const access = await DaemonAccess.connect(socketToUse(environment, admin ? 'admin' : 'app'), {
-    signal,
-    lost: (error) => node?.lost(error),
-  });
+  const path = socketToUse(environment, admin ? 'admin' : 'app');
+  const lost = (error: WarrenError): void => node?.lost(error);
+  const access = await cancellable(signal, () => DaemonAccess.connect(path, { signal, lost }));
   node = WarrenNode.over(access);
   return node;
 }

@@ -1,24 +1,33 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { join } from 'node:path';
+import type { WarrenError } from '../base/errors.ts';
 import { createIdentity, type Identity, wipeIdentity } from '../crypto/identity.ts';
 import { opensslBackend } from '../crypto/openssl.ts';
+import { passphraseFromText } from '../crypto/sealed-identity.ts';
+import type { Secret } from '../crypto/secret.ts';
 import { parseListenAddress } from '../daemon/config-values.ts';
 import { DirectoryLock } from '../daemon/directory-lock.ts';
-import { loadOrCreateIdentity } from '../daemon/key-file.ts';
-import { Node, type PeerStore } from '../daemon/node.ts';
+import {
+  HOME_FILES,
+  type Home,
+  type HomeNodeOptions,
+  NETWORK,
+  openHome,
+  openNodeAt,
+  type WhereToListen,
+} from '../daemon/home.ts';
+import { Node } from '../daemon/node.ts';
 import { openOwnDirectory } from '../daemon/own-directory.ts';
-import { StateFile } from '../daemon/state-file.ts';
+import { readPassphrase } from '../daemon/passphrase-file.ts';
+import { StartTraces } from '../daemon/start-traces.ts';
 import { SystemRng } from '../daemon/system-rng.ts';
+import { version } from '../daemon/version.ts';
+import { CREATE_NODE_OPTIONS, checkNewPeer, checkOptions } from './arguments.ts';
 import { misuse } from './errors.ts';
 import { HostAccess } from './host-access.ts';
 import { Liveness } from './liveness.ts';
 import { WarrenNode } from './node.ts';
 import type { NewPeer } from './types.ts';
-
-/** The one network there is. */
-const NETWORK = 0;
-/** As much as a daemon's. */
-const PEER_BOOK_BYTES_MAX: number = 32 * 2 ** 20;
 
 /**
  * A node in this process, with a UDP socket of its own and no daemon. It keeps the process alive only while a port or a stream of
@@ -32,101 +41,145 @@ const PEER_BOOK_BYTES_MAX: number = 32 * 2 ** 20;
  * await carol.close();
  */
 export async function createNode(options: CreateNodeOptions = {}): Promise<WarrenNode> {
+  checkOptions('createNode', options, CREATE_NODE_OPTIONS);
   const { name, listen, state, peers = [] } = options;
-  const udp = listen === undefined ? {} : parseListen(listen);
-  const home = state === undefined ? newHome() : await openHome(state);
+  for (const [index, peer] of peers.entries()) checkNewPeer('createNode', `peers[${index}]`, peer);
+  requireOnePassphrase(options);
+  const origin = state === undefined ? newOrigin() : await openState(state, options);
+  let socket!: Socket;
+  let node: Node | undefined;
   try {
-    let socket!: Socket;
-    const node = await Node.open({
-      identity: home.identity,
+    node = await origin.open(listen === undefined ? undefined : parseListenAddress(listen)?.value, {
       profile: name === undefined ? {} : { name },
-      peers: home.peers,
+      version: version(),
       udp: {
-        ...udp,
         createSocket: (kind) => {
           socket = createSocket(kind);
           return socket;
         },
       },
     });
-    const access = new HostAccess(node, new Liveness(socket), async () => {
-      await node.close();
-      home.close();
-    });
-    const made = WarrenNode.over(access);
-    try {
-      for (const peer of peers) await made.addPeer(peer);
-    } catch (error) {
-      await node.close();
-      throw error;
-    }
-    return made;
+    for (const { record, endpoints = [], petname } of peers) node.addPeer({ record, endpoints, petname });
   } catch (error) {
-    home.close();
+    await node?.close();
+    origin.undo();
     throw error;
   }
+  const opened = node;
+  const close = async (): Promise<void> => {
+    await opened.close();
+    origin.close();
+  };
+  return WarrenNode.over(new HostAccess(opened, new Liveness(socket), close));
 }
 
 /**
  * What a node in this process is to be. `name` is what it calls itself. `listen` is its UDP address, as `[::]:4440` for every
- * address or `192.0.2.1:0` for any free port; any free port of every address where it is left out. With `state`, a directory of its
- * own, it has the same identity and the same peers the next time; without, it is somebody new. `peers` are added at once.
+ * address or `192.0.2.1:0` for any free port; any free port of every address where it is left out. `peers` are added at once.
+ *
+ * With `state`, a directory of its own, it is the same node the next time: with its identity, its peers and, where it is not
+ * told otherwise, its name and UDP port; without, it is somebody new. The directory is like a daemon's, which may have it while this
+ * node does not. A passphrase, as text or as the first line of a file, seals the identity there, and is needed again to open it.
  *
  * @example
+ * import { mkdtemp, rm } from 'node:fs/promises';
+ * const state = await mkdtemp('/tmp/carol-');
  * const peers = [{ record: await alice.record(), petname: 'friend' }];
- * const carol = await createNode({ listen: '127.0.0.1:0', peers });
- * console.log((await carol.resolve('friend')).key === alice.key); // true
- * await carol.close();
+ * const first = await createNode({ name: 'carol', state, passphrase: 'open sesame', peers });
+ * const { udp } = await first.status();
+ * await first.close();
+ *
+ * const again = await createNode({ state, passphrase: 'open sesame' });
+ * console.log(again.name, again.key === first.key); // carol true
+ * console.log((await again.status()).udp.port === udp.port); // true
+ * console.log((await again.resolve('friend')).key === alice.key); // true
+ * await again.close();
+ *
+ * const error = await createNode({ state }).catch((error) => error);
+ * console.log(error.code); // ERR_WARREN_KEY_FILE_SEALED
+ * await rm(state, { recursive: true });
  */
 export interface CreateNodeOptions {
   readonly name?: string | undefined;
   readonly listen?: string | undefined;
   readonly state?: string | undefined;
+  readonly passphrase?: string | undefined;
+  readonly passphraseFile?: string | undefined;
   readonly peers?: readonly NewPeer[] | undefined;
 }
 
-/** Who a node is and where it remembers its peers, until it is closed. */
-interface Home {
-  readonly identity: Identity;
-  readonly peers?: PeerStore;
+/** Where a node comes from: who it is, and what it remembers. */
+interface Origin {
+  open(listen: WhereToListen['listen'], options: HomeNodeOptions): Promise<Node>;
+  /** The node is closed. */
   close(): void;
+  /** There will be none: what was made for it goes too. */
+  undo(): void;
 }
 
-function newHome(): Home {
-  const identity = createIdentity(opensslBackend, new SystemRng(), NETWORK);
-  return { identity, close: () => wipeIdentity(identity) };
+function newOrigin(): Origin {
+  const identity: Identity = createIdentity(opensslBackend, new SystemRng(), NETWORK);
+  const close = (): void => wipeIdentity(identity);
+  return {
+    open: (listen, options) => Node.open({ ...options, identity, udp: { ...options.udp, ...listen } }),
+    close,
+    undo: close,
+  };
 }
 
 /** As a daemon has it, and not while one does. */
-async function openHome(state: string): Promise<Home> {
+async function openState(state: string, options: CreateNodeOptions): Promise<Origin> {
+  const traces = new StartTraces();
+  traces.noteDirectory(state);
   const { path } = openOwnDirectory(state, 'state directory');
-  const lock = await DirectoryLock.acquire(path, 'state directory');
+  let lock: DirectoryLock | undefined;
+  let home: Home | undefined;
+  const close = (): void => {
+    if (home !== undefined) wipeIdentity(home.identity);
+    lock?.release();
+  };
+  const undo = (): void => {
+    if (lock !== undefined) traces.removeFiles();
+    close();
+    traces.removeDirectories();
+  };
   try {
-    const { identity } = loadOrCreateIdentity(join(path, 'identity.json'), {
-      backend: opensslBackend,
-      rng: new SystemRng(),
-      network: NETWORK,
-    });
-    const isHeld = (): boolean => lock.isHeld();
-    return {
-      identity,
-      peers: new StateFile(path, 'peers.json', { bytesMax: PEER_BOOK_BYTES_MAX, isHeld }),
-      close: () => {
-        wipeIdentity(identity);
-        lock.release();
-      },
-    };
+    const held = await DirectoryLock.acquire(path, 'state directory');
+    lock = held;
+    for (const name of HOME_FILES) traces.noteFile(join(path, name));
+    const opened = openHome(path, { isHeld: () => held.isHeld(), passphrase: () => passphraseOf(options) });
+    home = opened;
+    return { open: (listen, more) => openNodeAt(opened, { listen, portsToTry, warn }, more), close, undo };
   } catch (error) {
-    lock.release();
+    undo();
     throw error;
   }
 }
 
-function parseListen(text: string): { readonly host: string | undefined; readonly port: number } {
-  const parsed = parseListenAddress(text);
-  if (parsed !== undefined) return parsed.value;
-  throw misuse(
-    'that is no address to listen on',
-    'an IP address and a port, as [::]:4440 for every address or 192.0.2.1:0 for any free port',
-  );
+/** The ports that daemons prefer are left to daemons. */
+function portsToTry(remembered: number | undefined): readonly number[] {
+  return remembered === undefined ? [0] : [remembered, 0];
+}
+
+/** There is no log to write it to, and the program goes on. */
+function warn(_what: string, { message, code, hint }: WarrenError): void {
+  process.emitWarning(message, { type: 'WarrenWarning', code, detail: hint });
+}
+
+function requireOnePassphrase({ state, passphrase, passphraseFile }: CreateNodeOptions): void {
+  if (passphrase === undefined && passphraseFile === undefined) return;
+  if (state === undefined) {
+    throw misuse(
+      'createNode: there is a passphrase, but no state, and so nothing that it could seal',
+      'give the state directory too, or no passphrase',
+    );
+  }
+  if (passphrase !== undefined && passphraseFile !== undefined) {
+    throw misuse('createNode: there are two passphrases', 'give passphrase or passphraseFile, not both');
+  }
+}
+
+function passphraseOf({ passphrase, passphraseFile }: CreateNodeOptions): Secret | undefined {
+  if (passphraseFile !== undefined) return readPassphrase(passphraseFile);
+  return passphrase === undefined ? undefined : passphraseFromText(passphrase);
 }

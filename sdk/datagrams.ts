@@ -1,5 +1,7 @@
 import type { WarrenError } from '../base/errors.ts';
+import { requireDatagram } from '../daemon/datagrams.ts';
 import type { HostDatagram, PeerName } from '../ipc/host.ts';
+import { check, DATA, PEER, PORT } from './arguments.ts';
 import type { DatagramPort, NodeAccess } from './node-access.ts';
 import { OpenPort } from './open-port.ts';
 
@@ -56,9 +58,17 @@ export class WarrenDatagrams
    * datagrams has to live with losing some. It rejects where nothing was sent: nobody of that name, too long.
    */
   send(peer: string, port: number, data: Uint8Array): Promise<void> {
-    const sent = this.boundPort.send(peer, port, data);
+    const sent = this.#send(peer, port, data);
     sent.catch(() => {});
     return sent;
+  }
+
+  async #send(peer: string, port: number, data: Uint8Array): Promise<void> {
+    check('send', 'peer', peer, PEER);
+    check('send', 'port', port, PORT);
+    check('send', 'data', data, DATA);
+    requireDatagram(data);
+    await this.boundPort.send(peer, port, data);
   }
 
   /** Every datagram that comes; ends when the port is closed, and throws where its node is lost. Leaving the loop closes nothing. */

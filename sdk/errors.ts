@@ -39,6 +39,17 @@ export class WarrenResetError extends WarrenError {
   }
 }
 
+/** Some work that a signal may end: with what the signal says, whichever way it was noticed. */
+export async function cancellable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    if (signal?.aborted) throw cancelled(signal.reason);
+    return await work();
+  } catch (error) {
+    const isCancelled = error instanceof WarrenError && error.code === 'ERR_WARREN_CANCELLED';
+    throw isCancelled ? cancelled(signal?.reason) : error;
+  }
+}
+
 /** `reason` is what the program's signal says. */
 export function cancelled(reason: unknown): WarrenError {
   const error = new WarrenError(
@@ -54,7 +65,11 @@ export function misuse(message: string, hint: string): WarrenError {
   return new WarrenError('ERR_WARREN_ARGUMENT', message, hint);
 }
 
-/** For what was still being dialled. */
+/** For what was still under way, and for what is asked later. */
 export function nodeClosed(): WarrenError {
   return new WarrenError('ERR_WARREN_CLOSED', 'this node was closed', 'open another one');
+}
+
+export function portClosed(): WarrenError {
+  return new WarrenError('ERR_WARREN_CLOSED', 'this port was closed', 'open it again');
 }

@@ -20,8 +20,18 @@ export class WarrenHttpAgent extends Agent {
     this.#connect = connect;
   }
 
-  override createConnection({ host, port }: ClientRequestArgs): Duplex {
-    return this.#connect(host ?? 'localhost', Number(port ?? HTTP_PORT));
+  /** What cannot even be dialled is the request's error too: the pool may dial in a turn where nobody could catch it. */
+  override createConnection(
+    { host, port }: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | undefined {
+    try {
+      return this.#connect(host ?? 'localhost', Number(port ?? HTTP_PORT));
+    } catch (error) {
+      if (callback === undefined) throw error;
+      callback(error as Error, undefined as never);
+      return undefined;
+    }
   }
 }
 
@@ -40,8 +50,14 @@ export function createDispatcher(connect: Connect, options: UndiciAgent.Options)
         process.nextTick(() => callback(misuse(`${protocol} is not spoken here`, hint), null));
         return;
       }
-      const stream = connect(hostname, port === '' ? HTTP_PORT : Number(port));
       const failed = (error: Error): void => callback(error, null);
+      let stream: WarrenStream;
+      try {
+        stream = connect(hostname, port === '' ? HTTP_PORT : Number(port));
+      } catch (error) {
+        process.nextTick(failed, error);
+        return;
+      }
       stream.once('error', failed);
       stream.once('connect', () => {
         stream.off('error', failed);

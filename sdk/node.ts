@@ -3,8 +3,21 @@ import type { AgentOptions, Agent as HttpAgent } from 'node:http';
 import type { Agent as UndiciAgent } from 'undici';
 import type { WarrenError } from '../base/errors.ts';
 import { PRIORITIES } from '../ipc/messages.ts';
+import {
+  CONNECTION_TAKER,
+  check,
+  checkNewPeer,
+  checkOptions,
+  DIAL_OPTIONS,
+  LISTEN_OPTIONS,
+  LOCAL_PORT,
+  PEER,
+  PING_OPTIONS,
+  PORT,
+} from './arguments.ts';
+import { FailedCarrier } from './carrier.ts';
 import { WarrenDatagrams } from './datagrams.ts';
-import { misuse, nodeClosed } from './errors.ts';
+import { cancellable, nodeClosed } from './errors.ts';
 import { createDispatcher, type WarrenDispatcher, WarrenHttpAgent } from './http.ts';
 import type { NodeAccess, Taken } from './node-access.ts';
 import { WarrenServer } from './server.ts';
@@ -53,6 +66,8 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
   readonly #streams: Set<WarrenStream> = new Set();
   readonly #ports: Set<WarrenServer | WarrenDatagrams> = new Set();
   #closing: Promise<void> | undefined;
+  /** Why nothing can be asked of it any more. */
+  #over: WarrenError | undefined;
 
   private constructor(access: NodeAccess) {
     super();
@@ -69,7 +84,7 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
 
   /** A stream to a port of a peer, once a program there has taken it. */
   async dial(peer: string, port: number, options: DialOptions = {}): Promise<WarrenStream> {
-    const stream = this.createConnection(peer, port, options);
+    const stream = this.#dial('dial', peer, port, options);
     // Until the program has it, nobody else would hear of an error.
     const ignore = (): void => {};
     stream.on('error', ignore);
@@ -83,25 +98,12 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
 
   /** The same, as `net.createConnection` does it: at once, to be written to while it is `connecting`; what goes wrong is its `error`. */
   createConnection(peer: string, port: number, options: DialOptions = {}): WarrenStream {
-    const { signal, priority, timeout, congestion, peerTimeout } = options;
-    const target = {
-      peer,
-      port,
-      priority: priority === undefined ? undefined : PRIORITIES[priority],
-      timeout,
-      congestion,
-      peerTimeout,
-    };
-    if (priority !== undefined && target.priority === undefined) {
-      throw misuse('there is no such priority', 'choose one of high, normal, low');
-    }
-    return this.#open(this.#access.dial(target), options, { signal });
+    return this.#dial('createConnection', peer, port, options);
   }
 
   /** Takes the streams that come for a port; 0 is any free one. */
   async listen(port: number, options: ListenOptions = {}): Promise<WarrenServer> {
-    const serving = { access: this.#access, adopt: (taken: Taken) => this.#open(taken.carrier, options, taken) };
-    return this.#keep(await WarrenServer.open(serving, port, options.backlog));
+    return this.#listen('listen', port, options);
   }
 
   /**
@@ -109,15 +111,18 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
    * with the port, nor the port with it.
    */
   async serve(server: ConnectionTaker, port: number, options: ListenOptions = {}): Promise<WarrenServer> {
+    check('serve', 'server', server, CONNECTION_TAKER);
+    checkOptions('serve', options, LISTEN_OPTIONS);
     // As the server would ask it of its own sockets.
-    const allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true;
-    const taking = await this.listen(port, { allowHalfOpen, ...options });
+    const { allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true } = options;
+    const taking = await this.#listen('serve', port, { ...options, allowHalfOpen });
     return taking.on('connection', (stream) => server.emit('connection', stream));
   }
 
   /** A port for datagrams; 0 is any free one. */
   async bind(port: number): Promise<WarrenDatagrams> {
-    return this.#keep(await WarrenDatagrams.open(this.#access, port));
+    check('bind', 'port', port, LOCAL_PORT);
+    return this.#openPort((access) => WarrenDatagrams.open(access, port));
   }
 
   // HTTP.
@@ -135,43 +140,51 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
   // The node and its peers.
 
   /** Who somebody is. */
-  resolve(peer: string): Promise<PeerName> {
-    return this.#access.resolve(peer);
+  async resolve(peer: string): Promise<PeerName> {
+    check('resolve', 'peer', peer, PEER);
+    return this.#ask((access) => access.resolve(peer));
   }
 
   /** How long the echo of a few bytes takes, from node to node. */
   async ping(peer: string, options: PingOptions = {}): Promise<PingReply> {
+    check('ping', 'peer', peer, PEER);
+    checkOptions('ping', options, PING_OPTIONS);
     const { timeout = PING_TIMEOUT_MS, signal } = options;
-    return this.#access.liveness.during(this.#access.ping(peer, { timeout, signal }));
+    return cancellable(signal, () =>
+      this.#ask((access) => access.liveness.during(access.ping(peer, { timeout, signal }))),
+    );
   }
 
   status(): Promise<NodeStatus> {
-    return this.#access.status();
+    return this.#ask((access) => access.status());
   }
 
   peers(): Promise<readonly PeerStatus[]> {
-    return this.#access.peers();
+    return this.#ask((access) => access.peers());
   }
 
   /** What was tried to reach a peer. */
-  why(peer: string): Promise<PeerReport> {
-    return this.#access.why(peer);
+  async why(peer: string): Promise<PeerReport> {
+    check('why', 'peer', peer, PEER);
+    return this.#ask((access) => access.why(peer));
   }
 
   /** This node's identity record as one line of text, for others to add it by. Of a daemon: with `admin` only, as the next two. */
   record(): Promise<string> {
-    return this.#access.record();
+    return this.#ask((access) => access.record());
   }
 
   /** From now on that peer and this node can reach each other, if that peer adds this node too. */
   async addPeer(peer: NewPeer): Promise<PeerName> {
+    checkNewPeer('addPeer', 'peer', peer);
     const { record, endpoints = [], petname } = peer;
-    return this.#access.addPeer({ record, endpoints, petname });
+    return this.#ask((access) => access.addPeer({ record, endpoints, petname }));
   }
 
   /** Ends all that there is with that peer. */
-  removePeer(peer: string): Promise<PeerName> {
-    return this.#access.removePeer(peer);
+  async removePeer(peer: string): Promise<PeerName> {
+    check('removePeer', 'peer', peer, PEER);
+    return this.#ask((access) => access.removePeer(peer));
   }
 
   // Life and death.
@@ -190,9 +203,11 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
 
   /**
    * Closes every port; lets what has been ended with `end()` leave and arrive, for some seconds; destroys the other streams, which
-   * to the far side are reset. Of a node in this process nothing is left then; a daemon goes on.
+   * to the far side are reset. Of a node in this process nothing is left then; a daemon goes on. Whatever is asked of the node from
+   * here on, and what has not been answered, fails with `ERR_WARREN_CLOSED`.
    */
   close(): Promise<void> {
+    this.#over ??= nodeClosed();
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -203,6 +218,7 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
 
   /** @internal */
   lost(error: WarrenError): void {
+    this.#over ??= error;
     this.#closing ??= Promise.resolve();
     this.emit('close', error);
   }
@@ -221,6 +237,49 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
       hold.release();
       this.emit('close');
     }
+  }
+
+  /** Where the node is over by the time it fails, that is why. */
+  async #ask<T>(ask: (access: NodeAccess) => Promise<T>): Promise<T> {
+    if (this.#over !== undefined) throw this.#over;
+    try {
+      return await ask(this.#access);
+    } catch (error) {
+      throw this.#over ?? error;
+    }
+  }
+
+  #dial(call: string, peer: string, port: number, options: DialOptions): WarrenStream {
+    check(call, 'peer', peer, PEER);
+    check(call, 'port', port, PORT);
+    checkOptions(call, options, DIAL_OPTIONS);
+    const { signal, priority: word, timeout, congestion, peerTimeout } = options;
+    const priority = word === undefined ? undefined : PRIORITIES[word];
+    const carrier =
+      this.#over === undefined
+        ? this.#access.dial({ peer, port, priority, timeout, congestion, peerTimeout })
+        : new FailedCarrier(this.#over);
+    return this.#open(carrier, options, { signal });
+  }
+
+  #listen(call: string, port: number, options: ListenOptions): Promise<WarrenServer> {
+    check(call, 'port', port, LOCAL_PORT);
+    checkOptions(call, options, LISTEN_OPTIONS);
+    const adopt = (taken: Taken): WarrenStream => this.#open(taken.carrier, options, taken);
+    return this.#openPort((access) => WarrenServer.open({ access, adopt }, port, options.backlog));
+  }
+
+  async #openPort<T extends WarrenServer | WarrenDatagrams>(open: (access: NodeAccess) => Promise<T>): Promise<T> {
+    const port = await this.#ask(open);
+    if (this.#over !== undefined) {
+      // It opened while the node was closed, which did not know of it.
+      await port.close();
+      throw this.#over;
+    }
+    this.#ports.add(port);
+    // As an emitter, because a union of two cannot be called.
+    (port as EventEmitter).once('close', () => this.#ports.delete(port));
+    return port;
   }
 
   #open(
@@ -242,13 +301,6 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
     return stream;
-  }
-
-  #keep<T extends WarrenServer | WarrenDatagrams>(port: T): T {
-    this.#ports.add(port);
-    // As an emitter, because a union of two cannot be called.
-    (port as EventEmitter).once('close', () => this.#ports.delete(port));
-    return port;
   }
 }
 

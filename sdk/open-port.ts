@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { WarrenError } from '../base/errors.ts';
+import { portClosed } from './errors.ts';
 import { Inbox, type InboxUser } from './inbox.ts';
 import type { Hold } from './liveness.ts';
 import type { NodeAccess, Port } from './node-access.ts';
@@ -29,7 +30,7 @@ export abstract class OpenPort<T, P extends Port, E extends Record<keyof E, unkn
 
   /** Of this node. */
   get port(): number {
-    return this.boundPort.port;
+    return this.#port!.port;
   }
 
   address(): StreamAddress {
@@ -63,8 +64,9 @@ export abstract class OpenPort<T, P extends Port, E extends Record<keyof E, unkn
     return this.#isOpen;
   }
 
-  /** @internal */
+  /** Thrown: it is closed, or its node lost. @internal */
   protected get boundPort(): P {
+    if (!this.#isOpen) throw this.#error ?? portClosed();
     return this.#port!;
   }
 

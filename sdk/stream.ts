@@ -2,14 +2,13 @@ import { Duplex } from 'node:stream';
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName } from '../ipc/host.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
+import { CALLBACK, check, IDLE_MILLISECONDS, OWN_CODE } from './arguments.ts';
 import type { Carrier, CarrierUser, StreamEnds } from './carrier.ts';
-import { cancelled, misuse, WarrenResetError } from './errors.ts';
+import { cancelled, WarrenResetError } from './errors.ts';
 import type { Hold } from './liveness.ts';
 
 /** What a stream buffers in each direction before it asks to wait, where a program does not say. */
 export const HIGH_WATER_MARK: number = 256 * 1_024;
-/** PROTOCOL.md §11: codes from here on are the programs' own. */
-const OWN_CODE_FIRST = 256;
 /** Above this Node's timers ring at once. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
@@ -146,9 +145,8 @@ export class WarrenStream extends Duplex {
 
   /** After so long without a byte in either direction `timeout` is emitted, and nothing else happens; 0 for never. */
   setTimeout(milliseconds: number, callback?: () => void): this {
-    if (typeof milliseconds !== 'number' || !(milliseconds >= 0)) {
-      throw misuse('that is no timeout', 'a timeout is a number of milliseconds, 0 for none');
-    }
+    check('setTimeout', 'milliseconds', milliseconds, IDLE_MILLISECONDS);
+    if (callback !== undefined) check('setTimeout', 'callback', callback, CALLBACK);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.destroyed) return this;
@@ -194,12 +192,7 @@ export class WarrenStream extends Duplex {
 
   /** Gives both halves up, whatever has been written; the far side is told so, with a code of the program's own from 256 on. */
   resetAndDestroy(code: number = CLOSE_CODES.CANCELLED): this {
-    if (code !== CLOSE_CODES.CANCELLED && !(Number.isSafeInteger(code) && code >= OWN_CODE_FIRST)) {
-      throw misuse(
-        'a stream cannot be given up with that code',
-        `use none, or one of your own from ${OWN_CODE_FIRST} on`,
-      );
-    }
+    if (code !== CLOSE_CODES.CANCELLED) check('resetAndDestroy', 'code', code, OWN_CODE);
     this.#resetCode = code;
     return this.destroy();
   }

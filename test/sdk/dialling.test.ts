@@ -52,7 +52,6 @@ describe.each(WAYS)('a dial of a node $way', ({ open }) => {
       ERR_WARREN_REFUSED: await failure('bob', 4_002),
       ERR_WARREN_BACKLOG_FULL: await failure('bob', 4_001),
       ERR_WARREN_UNKNOWN_PEER: await failure('nobody', 80),
-      ERR_WARREN_CONGESTION: await failure('bob', 80, { congestion: 'hope' }),
     };
     for (const [code, error] of Object.entries(errors)) {
       expect(error).toBeInstanceOf(WarrenError);
@@ -60,9 +59,6 @@ describe.each(WAYS)('a dial of a node $way', ({ open }) => {
       expect(error.message).not.toBe('');
       expect(error.hint).not.toBe('');
     }
-    expect(await failure('bob', 70_000)).toBeInstanceOf(WarrenError);
-    expect(await failure('bob', 80, { timeout: -1 })).toBeInstanceOf(WarrenError);
-    expect(await failure('bob', 80, { priority: 'urgent' })).toMatchObject({ code: 'ERR_WARREN_ARGUMENT' });
     waiting.destroy();
   });
 
@@ -140,8 +136,5 @@ describe.each(WAYS)('a dial of a node $way', ({ open }) => {
     await until('it to wait', async () => (await pair.bob.status()).streams === 1);
     await pair.alice.close();
     expect(await dialling).toMatchObject({ code: 'ERR_WARREN_CLOSED' });
-    const error = await pair.alice.dial('bob', 4_006).catch((caught) => caught);
-    expect(error).toBeInstanceOf(WarrenError);
-    expect(['ERR_WARREN_SHUTDOWN', 'ERR_WARREN_CLOSED']).toContain(error.code);
   });
 });

@@ -91,13 +91,6 @@ describe.each(WAYS)('a port of a node $way', ({ open }) => {
       expect(await loop).toBe(0);
     });
 
-    it('refuses backlogs that are none', async () => {
-      await expect(pair.bob.listen(88, { backlog: 0 })).rejects.toMatchObject({
-        code: expect.stringMatching(/^ERR_WARREN_/),
-      });
-      await expect(pair.bob.listen(70_000)).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_WARREN_/) });
-    });
-
     it('is closed with its node', async () => {
       const server = await pair.bob.listen(89);
       const loop = (async () => {
@@ -133,7 +126,7 @@ describe.each(WAYS)('a port of a node $way', ({ open }) => {
       const port = await pair.alice.bind(0);
       await expect(port.send('nobody', 1, bytes('x'))).rejects.toMatchObject({ code: 'ERR_WARREN_UNKNOWN_PEER' });
       await expect(port.send('bob', 1, new Uint8Array(60_000))).rejects.toMatchObject({
-        code: expect.stringMatching(/^ERR_WARREN_/),
+        code: 'ERR_WARREN_DATAGRAM_TOO_LARGE',
       });
       void port.send('nobody', 1, bytes('x'));
       await new Promise((resolve) => setTimeout(resolve, 20));
