@@ -1,10 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { escapeText } from '../../daemon/escape.ts';
 import { fileError } from '../../daemon/file-errors.ts';
+import { parsePeerEndpoint } from '../../daemon/peer-endpoint.ts';
+import { PEER_ENDPOINTS_MAX, RECORD_TEXT_BYTES_MAX } from '../../ipc/value-bounds.ts';
+import type { Arguments } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { withDaemon } from '../daemon-connection.ts';
 import { displayName } from '../format.ts';
-import { programName } from '../program-name.ts';
+import { UsageError } from '../usage-error.ts';
 
 export const peerAdd: Command = {
   positionals: { RECORD: 'what warren record printed there: the line itself, a file, or - for standard input' },
@@ -23,26 +26,38 @@ export const peerAdd: Command = {
   ],
   notes:
     'Both sides have to do this: a node does not answer those whom it does not know. Of a peer that is there already, what is ' +
-    'given replaces what there was.',
+    'given replaces what there was. The name is fixed by this: whatever the peer calls itself later, it goes by that name until ' +
+    'it is added again.',
   async run({ args, output }) {
+    const endpoints = endpointsOf(args);
     const record = await readRecord(args.required('RECORD'));
-    const entry = { record, endpoints: args.texts('endpoint'), petname: args.text('as') };
+    const entry = { record, endpoints, petname: args.text('as') };
     const data = await withDaemon(args, 'admin', (client) => client.request('add-peer', entry));
     output.result(data, () => {
       const who = escapeText(displayName(data));
-      const next = `${programName()} ping ${who}`;
+      const next = output.commands.line(`ping ${who}`);
       return `added ${who} (${data.address}); when it has added this node too: ${next}`;
     });
     return 0;
   },
 };
 
-const PREFIX = 'wrr1.';
-/** A record is shorter: what is longer is some other file, and cut, so that the daemon says what it is not. */
-const RECORD_BYTES_MAX = 1_024;
+/** Thrown: what cannot be one. The daemon would say so too, after all the rest. */
+function endpointsOf(args: Arguments): readonly string[] {
+  const endpoints = args.texts('endpoint');
+  if (endpoints.length > PEER_ENDPOINTS_MAX) {
+    const hint = `a peer has at most ${PEER_ENDPOINTS_MAX} endpoints`;
+    throw new UsageError(`--endpoint was given ${endpoints.length} times`, hint);
+  }
+  for (const endpoint of endpoints) parsePeerEndpoint(endpoint);
+  return endpoints;
+}
 
+const PREFIX = 'wrr1.';
+
+/** What is longer than a record is some other file, and cut, so that the daemon says what it is not. */
 async function readRecord(given: string): Promise<string> {
-  if (given.startsWith(PREFIX)) return given;
+  if (given.startsWith(PREFIX)) return given.slice(0, RECORD_TEXT_BYTES_MAX);
   try {
     const source = given === '-' ? process.stdin : createReadStream(given);
     return await readSome(source);
@@ -57,7 +72,7 @@ async function readSome(source: AsyncIterable<Buffer>): Promise<string> {
   for await (const chunk of source) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length >= RECORD_BYTES_MAX) break;
+    if (length >= RECORD_TEXT_BYTES_MAX) break;
   }
-  return Buffer.concat(chunks).toString('utf8', 0, RECORD_BYTES_MAX).trim();
+  return Buffer.concat(chunks).toString('utf8', 0, RECORD_TEXT_BYTES_MAX).trim();
 }

@@ -1,7 +1,7 @@
 import type { PeerStatus, TunnelStatus } from '../../ipc/host.ts';
 import type { Command } from '../command.ts';
 import { withDaemon } from '../daemon-connection.ts';
-import { formatMilliseconds, table } from '../format.ts';
+import { formatMilliseconds, nameCell, table } from '../format.ts';
 
 export const peers: Command = {
   notes: 'With --json: each peer with its tunnel, where there is one.',
@@ -15,7 +15,7 @@ export const peers: Command = {
       return { peers: all.map((peer) => ({ ...peer, tunnel: byKey.get(peer.key) })) };
     });
     output.result(data, () => {
-      if (data.peers.length === 0) return 'no peers yet: warren peer add --help';
+      if (data.peers.length === 0) return output.commands.inSentence('no peers yet: warren peer add --help');
       return table(['PEER', 'ADDRESS', 'CONNECTED', 'BY', 'ROUND TRIP', 'STREAMS'], data.peers.map(rowOf));
     });
     return 0;
@@ -26,5 +26,5 @@ function rowOf(peer: PeerStatus & { readonly tunnel: TunnelStatus | undefined })
   const { tunnel } = peer;
   const roundTrip = tunnel === undefined || tunnel.roundTrip === 0 ? '' : formatMilliseconds(tunnel.roundTrip);
   const streams = tunnel === undefined ? '' : String(tunnel.streams);
-  return [peer.name, peer.address, peer.connected ? 'yes' : 'no', tunnel?.route ?? '', roundTrip, streams];
+  return [nameCell(peer), peer.address, peer.connected ? 'yes' : 'no', tunnel?.route ?? '', roundTrip, streams];
 }
