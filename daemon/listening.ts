@@ -28,7 +28,7 @@ export class PortListener {
 
   /** Nobody listens any more. */
   close(): void {
-    for (const stream of this.#waiting) stream.refuse();
+    for (const stream of this.#waiting) stream.sendAway();
   }
 }
 
@@ -41,6 +41,8 @@ export abstract class WaitingStream implements IncomingStream, Notice {
   readonly #listener: PortListener;
   readonly #notices: Notices;
   #isWaiting = true;
+  #wasTold = false;
+  #gone: (() => void) | undefined;
 
   protected constructor(options: WaitingStreamOptions, listener: PortListener, notices: Notices) {
     this.peer = options.peer;
@@ -57,19 +59,45 @@ export abstract class WaitingStream implements IncomingStream, Notice {
   protected abstract turnAway(): void;
 
   accept(listener: StreamListener): StreamEnd | undefined {
-    return this.leave() ? this.take(listener) : undefined;
+    return this.#stopWaiting() ? this.take(listener) : undefined;
   }
 
   refuse(): void {
-    if (this.leave()) this.turnAway();
+    if (this.#stopWaiting()) this.turnAway();
+  }
+
+  onGone(gone: () => void): void {
+    this.#gone = gone;
+  }
+
+  /** Nobody listens any more: its dialler is told, and who was told of it. */
+  sendAway(): void {
+    if (!this.#stopWaiting()) return;
+    this.turnAway();
+    this.#tellGone();
+  }
+
+  /** It is gone, and its dialler needs no answer. */
+  leave(): void {
+    if (this.#stopWaiting()) this.#tellGone();
   }
 
   tell(): void {
-    if (this.#isWaiting) this.#listener.incoming(this);
+    if (this.#isWaiting) {
+      this.#wasTold = true;
+      this.#listener.incoming(this);
+    } else {
+      this.#gone?.();
+    }
   }
 
-  /** False where it does not wait any more. Called alone where the stream is gone and nobody need be told. */
-  leave(): boolean {
+  /** Who has not heard that it came need not hear that it went. */
+  #tellGone(): void {
+    if (this.#wasTold) this.#notices.add(this);
+  }
+
+  /** False where it does not wait any more. */
+  #stopWaiting(): boolean {
     if (!this.#isWaiting) return false;
     this.#isWaiting = false;
     this.#listener.delete(this);

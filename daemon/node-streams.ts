@@ -9,6 +9,8 @@ import type {
   StreamEnd,
   StreamListener,
 } from '../ipc/host.ts';
+import type { Standing } from '../ipc/shared-quota.ts';
+import { isSpanWithin, PEER_TIMEOUT_MS, type SpanBounds, TIMEOUT_MS } from '../ipc/value-bounds.ts';
 import type { ControllerName } from '../transport/congestion/controller.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
 import { BACKLOG_DEFAULT, BACKLOG_NODE_MAX } from '../transport/listeners.ts';
@@ -19,14 +21,11 @@ import type { Peer } from './peer-book.ts';
 import { type LinkContext, PeerLink } from './peer-link.ts';
 import { noFreePort, type PortTable, requireLocalPort, requirePort } from './ports.ts';
 import { SelfStreams } from './self-streams.ts';
-import { dialTimeout, localLimit, shutdown } from './stream-errors.ts';
+import { dialTimeout, shutdown } from './stream-errors.ts';
 import { TunnelStream } from './tunnel-stream.ts';
-import { DIALS_WAITING_MAX } from './tunnel-streams.ts';
 
 /** Where the dial names no span of its own: longer than a silent peer is waited for, so that its silence is what is reported. */
-const DIAL_TIMEOUT_MS = 60_000;
-/** The longest that Node's timers count. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+export const DIAL_TIMEOUT_MS = 60_000;
 
 /**
  * The streams of a node: dials go out by the peer's link, what the endpoint tells comes in by the peer's key and the stream's id,
@@ -75,24 +74,24 @@ export class NodeStreams {
   }
 
   /** `peer` is `undefined` for this node itself. */
-  dial(peer: Peer | undefined, target: DialTarget, listener: StreamListener): StreamEnd {
+  dial(peer: Peer | undefined, target: DialTarget, listener: StreamListener, standing: Standing): StreamEnd {
     const { port, priority = PRIORITY_NORMAL, timeout = DIAL_TIMEOUT_MS } = target;
     requirePort(port);
-    requireSpan(timeout, 'timeout');
+    requireSpan(timeout, 'timeout', TIMEOUT_MS);
     const choices = choicesOf(target);
     const end =
       peer === undefined
-        ? this.#self.dial(port, priority, listener)
-        : this.#dialPeer(peer, port, priority, choices, listener);
+        ? this.#self.dial(port, priority, listener, standing)
+        : this.#dialPeer(peer, port, { priority, listener, standing }, choices);
     end.limitDial(timeout, () => dialTimeout(end.peer, port, timeout));
     return end;
   }
 
-  listen(options: ListenOptions, incoming: (stream: IncomingStream) => void): Binding {
+  listen(options: ListenOptions, incoming: (stream: IncomingStream) => void, standing: Standing): Binding {
     const { driver } = this.#context;
     const backlog = requireBacklog(options.backlog ?? BACKLOG_DEFAULT);
     const listener = new PortListener(backlog, incoming);
-    const port = this.#ports.bind(requireLocalPort(options.port), listener);
+    const port = this.#ports.bind(requireLocalPort(options.port), listener, standing);
     driver.use((endpoint) => endpoint.listen(port, backlog));
     return { port, close: () => this.#unlisten(port, listener) };
   }
@@ -128,25 +127,13 @@ export class NodeStreams {
     for (const stream of this.#self.all) stream.fail(shutdown());
   }
 
-  #dialPeer(
-    peer: Peer,
-    port: number,
-    priority: Priority,
-    choices: TunnelChoices,
-    listener: StreamListener,
-  ): TunnelStream {
+  #dialPeer(peer: Peer, port: number, dialler: Dialler, choices: TunnelChoices): TunnelStream {
     const link = this.linkTo(peer);
-    const localPort = this.#ports.lend();
-    const options = { peer: peer.name, localPort: localPort ?? 0, remotePort: port, priority, listener, taken: false };
+    const localPort = this.#ports.lend(dialler.standing);
+    const options = { ...dialler, peer: peer.name, localPort: localPort ?? 0, remotePort: port, taken: false };
     const stream = new TunnelStream(link.streams, options, this.#context.notices);
-    if (localPort === undefined) {
-      stream.fail(noFreePort());
-    } else if (this.#context.dialsWaiting >= DIALS_WAITING_MAX) {
-      stream.fail(localLimit('dials that wait', DIALS_WAITING_MAX));
-    } else {
-      link.streams.wait(stream);
-      link.reach(choices);
-    }
+    if (localPort === undefined) stream.fail(noFreePort());
+    else link.dial(stream, choices);
     return stream;
   }
 
@@ -157,6 +144,12 @@ export class NodeStreams {
     this.#ports.unbind(port);
     this.#context.driver.use((endpoint) => endpoint.unlisten(port));
   }
+}
+
+interface Dialler {
+  readonly priority: Priority;
+  readonly listener: StreamListener;
+  readonly standing: Standing;
 }
 
 const CONTROLLERS: readonly ControllerName[] = ['AIMD', 'CUBIC', 'BBR'];
@@ -170,19 +163,19 @@ function choicesOf({ congestion, peerTimeout }: DialTarget): TunnelChoices {
       `choose one of ${CONTROLLERS.join(', ').toLowerCase()}`,
     );
   }
-  if (peerTimeout !== undefined) requireSpan(peerTimeout, 'peer timeout');
+  if (peerTimeout !== undefined) requireSpan(peerTimeout, 'peer timeout', PEER_TIMEOUT_MS);
   return {
     ...(controller === undefined ? {} : { congestion: controller }),
     ...(peerTimeout === undefined ? {} : { peerTimeout: peerTimeout * MILLISECOND }),
   };
 }
 
-function requireSpan(milliseconds: number, what: string): void {
-  if (Number.isSafeInteger(milliseconds) && milliseconds >= 1 && milliseconds <= TIMEOUT_MS_MAX) return;
+function requireSpan(milliseconds: number, what: string, bounds: SpanBounds): void {
+  if (isSpanWithin(milliseconds, bounds)) return;
   throw new WarrenError(
     'ERR_WARREN_TIMEOUT',
     `that is no ${what}`,
-    `a ${what} is a whole number of milliseconds from 1 to ${TIMEOUT_MS_MAX}`,
+    `a ${what} is a whole number of milliseconds from ${bounds.least} to ${bounds.most}`,
   );
 }
 

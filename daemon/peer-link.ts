@@ -13,6 +13,7 @@ import { type Lookup, lookUp } from './lookup.ts';
 import type { Peer } from './peer-book.ts';
 import { type PeerEndpoint, parsePeerEndpoint } from './peer-endpoint.ts';
 import { badPeer, localLimit, noAddress, noRoute, peerRemoved, tunnelError } from './stream-errors.ts';
+import type { TunnelStream } from './tunnel-stream.ts';
 import { type StreamsContext, TunnelStreams } from './tunnel-streams.ts';
 
 /**
@@ -72,6 +73,14 @@ export class PeerLink {
     return this.#lastError;
   }
 
+  /** A place in the tunnel is nobody else's loss: only a dial that finds none, and has to wait, needs room for that. */
+  dial(stream: TunnelStream, choices: TunnelChoices): void {
+    const crowded = this.streams.refusalToWait(stream.standing);
+    this.streams.wait(stream);
+    this.reach(choices);
+    if (crowded !== undefined && this.streams.isWaiting(stream)) stream.fail(crowded);
+  }
+
   /**
    * Whoever waits gets a place in the tunnel, at once where it can be used; else the peer is asked for wherever it may be.
    * `choices` are for a tunnel that begins now.
@@ -95,8 +104,8 @@ export class PeerLink {
     this.reach({});
   }
 
-  /** Its record is another now. */
-  rename(peer: Peer): void {
+  /** Its record is a newer one now. */
+  renew(peer: Peer): void {
     this.#peer = peer;
   }
 

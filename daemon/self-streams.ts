@@ -1,5 +1,6 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
+import { SharedQuota, type Standing } from '../ipc/shared-quota.ts';
 import { READ_CHUNK_BYTES_MAX, WRITABLE_SHARE } from '../transport/streams/constants.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Priority } from '../wire/frames.ts';
@@ -18,6 +19,8 @@ import { localLimit, refusal, resetError } from './stream-errors.ts';
 
 /** Streams of a node to itself; with `SELF_WINDOW_BYTES` in each direction they hold 128 MiB at the most. */
 export const SELF_STREAMS_MAX = 1_024;
+/** Of these, those that programs on `app.sock` leave to the owner. */
+export const SELF_STREAMS_KEPT = 16;
 /** What one end may have written and the other not yet read. */
 export const SELF_WINDOW_BYTES: number = 64 * 1_024;
 
@@ -30,8 +33,9 @@ export class SelfStreams {
   readonly #self: PeerName;
   readonly #notices: Notices;
   readonly #ports: PortTable<PortListener>;
-  /** Those that dialled, until they are over. */
-  readonly #dialled: Set<SelfStream> = new Set();
+  /** Those that dialled, and for whom, until they are over. */
+  readonly #dialled: Map<SelfStream, Standing> = new Map();
+  readonly #quota: SharedQuota = new SharedQuota(SELF_STREAMS_MAX, SELF_STREAMS_KEPT);
   /** The other ends. */
   readonly #taken: Set<SelfStream> = new Set();
 
@@ -46,17 +50,18 @@ export class SelfStreams {
   }
 
   get all(): readonly SelfStream[] {
-    return [...this.#dialled, ...this.#taken];
+    return [...this.#dialled.keys(), ...this.#taken];
   }
 
-  dial(port: number, priority: Priority, listener: StreamListener): SelfStream {
-    const localPort = this.#ports.lend();
+  dial(port: number, priority: Priority, listener: StreamListener, standing: Standing): SelfStream {
+    const localPort = this.#ports.lend(standing);
     const near = this.#end({ peer: this.#self, localPort: localPort ?? 0, remotePort: port, listener, taken: false });
-    this.#dialled.add(near);
+    const error = localPort === undefined ? noFreePort() : this.#refusal(port, standing);
+    this.#dialled.set(near, standing);
+    this.#quota.add(standing);
     const far = this.#end({ peer: this.#self, localPort: port, remotePort: near.localPort, taken: true });
     near.join(far);
     far.join(near);
-    const error = localPort === undefined ? noFreePort() : this.#refusal(port);
     if (error !== undefined) near.fail(error);
     else this.#arrive(near, far, priority);
     return near;
@@ -70,8 +75,8 @@ export class SelfStreams {
     new IncomingSelfStream({ near, far, priority, onTaken }, this.#ports.get(near.remotePort)!, this.#notices);
   }
 
-  #refusal(port: number): WarrenError | undefined {
-    if (this.#dialled.size > SELF_STREAMS_MAX) return localLimit('streams to itself', SELF_STREAMS_MAX);
+  #refusal(port: number, standing: Standing): WarrenError | undefined {
+    if (!this.#quota.hasRoom(standing)) return localLimit('streams to itself', this.#quota.maxFor(standing));
     const listener = this.#ports.get(port);
     if (listener === undefined) return refusal(this.#self, port, CLOSE_CODES.NO_LISTENER);
     if (listener.waitingCount >= listener.backlog) return refusal(this.#self, port, CLOSE_CODES.BACKLOG_FULL);
@@ -81,7 +86,11 @@ export class SelfStreams {
   #end(options: StreamEndOptions): SelfStream {
     return new SelfStream(options, this.#notices, (end) => {
       this.#taken.delete(end);
-      if (this.#dialled.delete(end)) this.#ports.giveBack(end.localPort);
+      const standing = this.#dialled.get(end);
+      if (standing === undefined) return;
+      this.#dialled.delete(end);
+      this.#quota.remove(standing);
+      this.#ports.giveBack(end.localPort);
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { StreamListener } from '../ipc/host.ts';
+import type { Standing } from '../ipc/shared-quota.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
 import type { UnreadStream } from '../transport/streams/streams.ts';
 import type { Priority } from '../wire/frames.ts';
@@ -16,7 +17,7 @@ import {
 import { refusal, resetError } from './stream-errors.ts';
 
 /** What a stream takes before it has a place in a tunnel: the beginning of a request, not a file. */
-export const EARLY_BYTES_MAX: number = 64 * 1_024;
+export const EARLY_BYTES_MAX: number = 16 * 1_024;
 
 /**
  * A stream to another node, as its user has it.
@@ -32,6 +33,7 @@ export class TunnelStream extends StreamEndBase {
   readonly priority: Priority;
   /** Here, by a listener's program; the far side dialled. */
   readonly wasTaken: boolean;
+  readonly standing: Standing;
   readonly #table: StreamTable;
   /** -1 while it waits. */
   #id = -1;
@@ -55,6 +57,7 @@ export class TunnelStream extends StreamEndBase {
     this.#table = table;
     this.priority = options.priority;
     this.wasTaken = options.taken;
+    this.standing = options.standing;
   }
 
   get id(): number {
@@ -301,4 +304,6 @@ export interface StreamTable {
 export interface TunnelStreamOptions extends StreamEndOptions {
   readonly priority: Priority;
   readonly listener: StreamListener;
+  /** Of whoever dialled; nothing is asked of it where the far side did. */
+  readonly standing: Standing;
 }

@@ -1,5 +1,6 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
+import { SharedQuota, type Standing } from '../ipc/shared-quota.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
 import type { UnreadStream } from '../transport/streams/streams.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
@@ -7,10 +8,18 @@ import type { EndpointDriver } from './endpoint-driver.ts';
 import { type PortListener, WaitingStream, type WaitingStreamOptions } from './listening.ts';
 import type { Notices } from './notices.ts';
 import type { PortTable } from './ports.ts';
+import { localLimit } from './stream-errors.ts';
 import { type StreamTable, TunnelStream } from './tunnel-stream.ts';
 
 /** Dials of a node that may wait for a place in a tunnel; with `EARLY_BYTES_MAX` they hold 64 MiB at the most. */
-export const DIALS_WAITING_MAX = 1_024;
+export const DIALS_WAITING_MAX = 4_096;
+/** Of these, those that programs on `app.sock` leave to the owner. */
+export const DIALS_WAITING_KEPT = 256;
+/** To one peer: as many as a tunnel may have places for, so that no silent peer takes the room of the others. */
+export const PEER_DIALS_WAITING_MAX = 1_024;
+export const PEER_DIALS_WAITING_KEPT = 64;
+/** The dialled streams that programs on `app.sock` may have in one tunnel. A peer has places for 1,024: the others are the owner's. */
+export const APP_PLACES_MAX = 1_008;
 
 /** What the streams to all peers share. */
 export interface StreamsContext {
@@ -18,20 +27,23 @@ export interface StreamsContext {
   readonly notices: Notices;
   readonly ports: PortTable<PortListener>;
   /** Dials that wait for a place, of all peers. */
-  dialsWaiting: number;
+  readonly dialsWaiting: SharedQuota;
 }
 
 /**
  * All streams of one peer. Those with a place in its tunnel are bounded by what the tunnel admits, those that wait to be taken by
- * the backlogs of their ports, dials that wait for a place by `DIALS_WAITING_MAX`. An idle stream is an entry in a map.
+ * the backlogs of their ports, dials that wait for a place by `PEER_DIALS_WAITING_MAX`. An idle stream is an entry in a map.
  */
 export class TunnelStreams implements StreamTable {
   readonly key: string;
   readonly #context: StreamsContext;
   /** By their id in the tunnel. */
   readonly #placed: Map<number, TunnelStream> = new Map();
-  /** In the order they were dialled. */
-  readonly #waiting: Set<TunnelStream> = new Set();
+  /** In the order they were dialled; the owner's go first. */
+  readonly #waiting: Readonly<Record<Standing, Set<TunnelStream>>> = { owner: new Set(), app: new Set() };
+  readonly #waitingHere: SharedQuota = new SharedQuota(PEER_DIALS_WAITING_MAX, PEER_DIALS_WAITING_KEPT);
+  /** Of those with a place. */
+  #appPlaces = 0;
   /** Their tunnel is gone, and not all that had arrived is read; of the last tunnel only. */
   readonly #lingering: Set<TunnelStream> = new Set();
   /** Opened by the peer, and not yet taken. */
@@ -47,39 +59,55 @@ export class TunnelStreams implements StreamTable {
   }
 
   get count(): number {
-    return this.#placed.size + this.#waiting.size + this.#incoming.size;
-  }
-
-  get all(): readonly TunnelStream[] {
-    return [...this.#placed.values(), ...this.#waiting];
+    return this.#placed.size + this.#waitingCount + this.#incoming.size;
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.size > 0;
+    return this.#waitingCount > 0;
+  }
+
+  isWaiting(stream: TunnelStream): boolean {
+    return this.#waiting[stream.standing].has(stream);
+  }
+
+  /** Why one more dial may not wait. */
+  refusalToWait(standing: Standing): WarrenError | undefined {
+    const { dialsWaiting } = this.#context;
+    if (!dialsWaiting.hasRoom(standing)) return localLimit('dials that wait', dialsWaiting.maxFor(standing));
+    const here = this.#waitingHere;
+    return here.hasRoom(standing) ? undefined : localLimit('dials that wait for one peer', here.maxFor(standing));
   }
 
   wait(stream: TunnelStream): void {
-    this.#waiting.add(stream);
-    this.#context.dialsWaiting += 1;
+    this.#waiting[stream.standing].add(stream);
+    this.#context.dialsWaiting.add(stream.standing);
+    this.#waitingHere.add(stream.standing);
   }
 
   /** The tunnel can be used: as many of those that wait as it has places for go in. */
   placeWaiting(): void {
-    for (const stream of this.#waiting) {
+    this.#placeSome(this.#waiting.owner);
+    this.#placeSome(this.#waiting.app);
+  }
+
+  #placeSome(waiting: ReadonlySet<TunnelStream>): void {
+    for (const stream of waiting) {
+      if (stream.standing === 'app' && this.#appPlaces >= APP_PLACES_MAX) return;
       const ports = { source: stream.localPort, destination: stream.remotePort };
       const id = this.driver.use((endpoint, now) => endpoint.openStream(this.key, ports, stream.priority, now));
       // `streams-available`, or the end of the tunnel, follows.
       if (typeof id !== 'number') return;
       // Asking may have shown that the tunnel has just ended, and these with it.
-      if (!this.#waiting.has(stream)) return;
+      if (!waiting.has(stream)) return;
       this.#stopWaiting(stream);
       this.#placed.set(id, stream);
+      if (stream.standing === 'app') this.#appPlaces += 1;
       stream.place(id);
     }
   }
 
   failWaiting(error: WarrenError): void {
-    for (const stream of this.#waiting) stream.fail(error);
+    for (const stream of this.#allWaiting) stream.fail(error);
   }
 
   handle(event: PeerStreamEvent, peer: PeerName): void {
@@ -100,13 +128,14 @@ export class TunnelStreams implements StreamTable {
     for (const incoming of this.#incoming.values()) incoming.leave();
     this.#incoming.clear();
     // Those that waited for a place in this tunnel; where the peer restarted they have one in the next.
-    const waiting = [...this.#waiting];
+    const waiting = this.#allWaiting;
     this.endLingering();
     const placed = [...this.#placed.values()];
     const left = new Map(unread.map((one) => [one.stream, one]));
     this.#placed.clear();
+    this.#appPlaces = 0;
     for (const stream of placed) {
-      if (peerRestarted && stream.isUntouched) {
+      if (peerRestarted && stream.isUntouched && this.refusalToWait(stream.standing) === undefined) {
         stream.unplace();
         this.wait(stream);
       } else {
@@ -124,8 +153,13 @@ export class TunnelStreams implements StreamTable {
   remove(stream: TunnelStream): void {
     this.#lingering.delete(stream);
     this.#stopWaiting(stream);
-    if (this.#placed.get(stream.id) === stream) this.#placed.delete(stream.id);
     if (!stream.wasTaken) this.#context.ports.giveBack(stream.localPort);
+    if (this.#placed.get(stream.id) !== stream) return;
+    this.#placed.delete(stream.id);
+    if (stream.wasTaken || stream.standing === 'owner') return;
+    this.#appPlaces -= 1;
+    // The tunnel may have had a place all the time, and then says nothing of one.
+    this.#placeSome(this.#waiting.app);
   }
 
   giveUp(id: number): void {
@@ -140,7 +174,11 @@ export class TunnelStreams implements StreamTable {
   take(incoming: IncomingTunnelStream, listener: StreamListener): StreamEnd {
     const { id, localPort } = incoming;
     this.#incoming.delete(id);
-    const stream = new TunnelStream(this, { ...optionsOf(incoming), listener, taken: true }, this.#context.notices);
+    const stream = new TunnelStream(
+      this,
+      { ...optionsOf(incoming), listener, taken: true, standing: 'owner' },
+      this.#context.notices,
+    );
     this.#placed.set(id, stream);
     stream.place(id);
     this.driver.use((endpoint, now) => endpoint.acceptStream(this.key, id, localPort, now));
@@ -153,8 +191,18 @@ export class TunnelStreams implements StreamTable {
     this.driver.use((endpoint, now) => endpoint.refuseStream(this.key, id, localPort, now));
   }
 
+  get #allWaiting(): readonly TunnelStream[] {
+    return [...this.#waiting.owner, ...this.#waiting.app];
+  }
+
+  get #waitingCount(): number {
+    return this.#waiting.owner.size + this.#waiting.app.size;
+  }
+
   #stopWaiting(stream: TunnelStream): void {
-    if (this.#waiting.delete(stream)) this.#context.dialsWaiting -= 1;
+    if (!this.#waiting[stream.standing].delete(stream)) return;
+    this.#context.dialsWaiting.remove(stream.standing);
+    this.#waitingHere.remove(stream.standing);
   }
 
   #opened(event: PeerStreamEvent & { readonly kind: 'opened' }, peer: PeerName): void {

@@ -2,14 +2,18 @@ import { CONTROL_BYTES_MAX } from '../wire/cbor.ts';
 
 /** What the server end of the local socket allows (ipc/PROTOCOL.md, "Bounds"); tests make it smaller. */
 export interface Bounds {
+  /** Of every kind, on both sockets; fewer where the process may not have so many files open. */
+  readonly connections: number;
   /** Per socket. */
   readonly controlConnections: number;
   /** Connections that have not said yet what they are, per socket: the oldest gives way. */
   readonly unsorted: number;
   readonly streamsPerClient: number;
+  /** Per socket. */
   readonly streamsWithoutClient: number;
+  /** Per socket. */
   readonly streams: number;
-  /** Under way, per client, and for all without a client. */
+  /** Under way, pings among them: per client, and per socket for all without a client. */
   readonly dials: number;
   /** Of both kinds, per client. */
   readonly ports: number;
@@ -41,6 +45,7 @@ const KIB = 1024;
 const MIB: number = 1024 * KIB;
 
 export const BOUNDS: Bounds = {
+  connections: 20_000,
   controlConnections: 256,
   unsorted: 1_024,
   streamsPerClient: 1_024,
@@ -60,6 +65,13 @@ export const BOUNDS: Bounds = {
   acceptMs: 10_000,
   lingerMs: 1_000,
 };
+
+/** What is not for connections: the process itself, the UDP socket, files of its state, looking names up. */
+export const FILES_RESERVED = 64;
+/** However few files may be open: some of them for either socket. */
+export const CONNECTIONS_MIN = 16;
+/** The part of all connections that those to `app.sock` leave to `admin.sock`. */
+export const CONNECTIONS_KEPT_SHARE: number = 1 / 8;
 
 export const MESSAGE_BYTES_MAX: number = CONTROL_BYTES_MAX;
 /** What Node buffers per connection and direction before it asks to wait: several reads of 64 KiB, which is where a Unix socket is fast. */

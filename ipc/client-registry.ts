@@ -4,11 +4,19 @@ import { WarrenError } from '../base/errors.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Bounds } from './bounds.ts';
 import type { StreamLine, StreamOwnership } from './first-line.ts';
-import type { Binding, DatagramBinding, HostDatagram, IncomingStream, StreamEnd, StreamListener } from './host.ts';
+import type {
+  Binding,
+  DatagramBinding,
+  HostDatagram,
+  IncomingStream,
+  PingReply,
+  StreamEnd,
+  StreamListener,
+} from './host.ts';
 import { DATAGRAM_BYTES_MAX, type ServerEvent, type StreamEnding } from './messages.ts';
 
 /**
- * Who owns what. Ports, the tokens of incoming streams and streams are found only through the client they belong to, so there is
+ * Who owns what, of the clients of one socket: what those of the other use up is no concern of theirs. Ports, the tokens of incoming streams and streams are found only through the client they belong to, so there is
  * no way to name another's; and when a client goes, what it owned goes with it.
  */
 
@@ -63,7 +71,7 @@ export class ClientRegistry {
     if (owner !== undefined && client?.holds(owner.id) === true) throw idInUse();
     const quotas = client?.quotas ?? this.#withoutClient;
     const wanted = [
-      { quota: this.#streams, what: 'stream connections in all' },
+      { quota: this.#streams, what: 'stream connections of this socket' },
       { quota: quotas.connections, what: client === undefined ? 'streams without a client' : 'streams of one client' },
     ];
     if (line.kind === 'dial') wanted.push({ quota: quotas.dials, what: 'dials under way' });
@@ -221,6 +229,18 @@ export class Client {
     return this.#datagramPorts.get(port) ?? notYours(port);
   }
 
+  /** It dials, and counts as a dial as long as it lasts. */
+  async ping(ping: () => Promise<PingReply>): Promise<PingReply> {
+    const { dials } = this.quotas;
+    if (dials.isFull) throw overLimit(dials.max, 'dials under way');
+    dials.take();
+    try {
+      return await ping();
+    } finally {
+      dials.release();
+    }
+  }
+
   /** The stream that waits under a token, which is used up with this. */
   take(token: string): IncomingStream | undefined {
     const waiting = this.#waiting.get(token);
@@ -280,11 +300,12 @@ export class Client {
       return;
     }
     const token = randomToken();
-    const timer = setTimeout(() => {
+    const gone = (): void => {
       this.take(token)?.refuse();
       this.tell({ event: 'gone', token });
-    }, this.#bounds.acceptMs);
-    this.#waiting.set(token, { stream, timer });
+    };
+    this.#waiting.set(token, { stream, timer: setTimeout(gone, this.#bounds.acceptMs) });
+    stream.onGone(gone);
     const { peer, remotePort, priority } = stream;
     this.tell({ event: 'incoming', port, token, peer, remotePort, priority });
   }
@@ -320,7 +341,7 @@ function noClient(): WarrenError {
   return new WarrenError(
     'ERR_WARREN_CLIENT',
     'no control connection has this client token',
-    'It comes with the reply to hello, and ends with that connection.',
+    'It comes with the reply to hello, is of use on the same socket, and ends with that connection.',
   );
 }
 

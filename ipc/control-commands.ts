@@ -1,29 +1,25 @@
 import { assertNever } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Client } from './client-registry.ts';
-import type { AdminHost } from './host.ts';
+import type { AdminHost, Host } from './host.ts';
 import { CONTROL_VERSION, type Command, type Replies, type Request } from './messages.ts';
-
-/** What only `admin.sock` does. */
-const ADMIN_COMMANDS: ReadonlySet<Command> = new Set(['record', 'add-peer', 'remove-peer', 'shutdown']);
 
 /** What the requests of one client do. */
 export class ControlCommands {
-  readonly #host: AdminHost;
-  readonly #isAdmin: boolean;
+  readonly #host: Host;
+  readonly #admin: AdminHost | undefined;
   readonly #client: Client;
   #hasGreeted = false;
 
-  constructor(host: AdminHost, isAdmin: boolean, client: Client) {
+  constructor({ host, admin }: DoorHosts, client: Client) {
     this.#host = host;
-    this.#isAdmin = isAdmin;
+    this.#admin = admin;
     this.#client = client;
   }
 
   /** Thrown and rejected: a `WarrenError` for the client. Where it gives a promise, `signal` ends what that waits for. */
   run(request: Request, signal: AbortSignal): Replies[Command] | Promise<Replies[Command]> {
     if (!this.#hasGreeted && request.do !== 'hello') throw notGreeted();
-    if (!this.#isAdmin && ADMIN_COMMANDS.has(request.do)) throw notAdmin(request.do);
     const host = this.#host;
     const client = this.#client;
     switch (request.do) {
@@ -38,7 +34,7 @@ export class ControlCommands {
       case 'why':
         return host.why(request.peer);
       case 'ping':
-        return host.ping(request.peer, { timeout: request.timeoutMs, signal });
+        return client.ping(() => host.ping(request.peer, { timeout: request.timeoutMs, signal }));
       case 'listen': {
         const { port, backlog } = request;
         return { port: client.listen((incoming) => host.listen({ port, backlog }, incoming)) };
@@ -64,21 +60,29 @@ export class ControlCommands {
         client.notice(request.stream, { how: 'reset', code: request.code });
         return {};
       case 'record':
-        return { record: host.record() };
+        return { record: this.#owners('record').record() };
       case 'add-peer':
-        return host.addPeer(request);
+        return this.#owners('add-peer').addPeer(request);
       case 'remove-peer':
-        return host.removePeer(request.peer);
-      case 'shutdown':
+        return this.#owners('remove-peer').removePeer(request.peer);
+      case 'shutdown': {
+        const admin = this.#owners('shutdown');
         // The reply goes first: with the node its socket ends.
-        setImmediate(() => host.shutdown());
+        setImmediate(() => admin.shutdown());
         return {};
+      }
       case 'cancel':
         // The connection does that itself, which knows what waits.
         return {};
       default:
         return assertNever(request);
     }
+  }
+
+  /** Thrown: it is not for this socket. */
+  #owners(command: Command): AdminHost {
+    if (this.#admin === undefined) throw notAdmin(command);
+    return this.#admin;
   }
 
   #hello(version: number): Replies['hello'] {
@@ -88,6 +92,13 @@ export class ControlCommands {
     const daemon = this.#host.status().version;
     return { version: CONTROL_VERSION, client: this.#client.token, address, name, key, daemon };
   }
+}
+
+/** The node as one of the two sockets offers it. */
+export interface DoorHosts {
+  readonly host: Host;
+  /** On `admin.sock` only. */
+  readonly admin: AdminHost | undefined;
 }
 
 function notGreeted(): WarrenError {

@@ -3,9 +3,8 @@ import { WarrenError } from '../base/errors.ts';
 import type { Bounds } from './bounds.ts';
 import type { Client, ClientRegistry, ClientSink } from './client-registry.ts';
 import { closeGently } from './close-gently.ts';
-import { ControlCommands } from './control-commands.ts';
+import { ControlCommands, type DoorHosts } from './control-commands.ts';
 import { FrameReader } from './framing.ts';
-import type { AdminHost } from './host.ts';
 import { MessageWriter } from './message-writer.ts';
 import {
   type Command,
@@ -48,8 +47,7 @@ export class ControlConnection implements ClientSink, Worker {
   constructor(
     socket: Socket,
     first: Uint8Array,
-    host: AdminHost,
-    isAdmin: boolean,
+    hosts: DoorHosts,
     registry: ClientRegistry,
     bounds: Bounds,
     turns: Turns,
@@ -59,7 +57,7 @@ export class ControlConnection implements ClientSink, Worker {
     this.#turns = turns;
     this.#writer = new MessageWriter(socket, () => this.#goOn());
     this.#client = registry.open(this);
-    this.#commands = new ControlCommands(host, isAdmin, this.#client);
+    this.#commands = new ControlCommands(hosts, this.#client);
     const onEnd = (): void => {
       this.#hasEnded = true;
       this.#goOn();

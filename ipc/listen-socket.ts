@@ -24,10 +24,12 @@ export class ListenSocket {
   }
 
   /** In a directory that has been checked. Thrown: a daemon is running there. */
-  static async open(path: string, accept: (socket: Socket) => void): Promise<ListenSocket> {
-    const server = createServer({ allowHalfOpen: true, highWaterMark: SOCKET_BUFFER_BYTES }, accept);
+  static async open(path: string, user: ListenSocketUser): Promise<ListenSocket> {
+    const server = createServer({ allowHalfOpen: true, highWaterMark: SOCKET_BUFFER_BYTES }, user.accept);
     const hidden = join(dirname(path), `.${toHex(randomBytes(3))}`);
     await bind(server, hidden);
+    // A connection that the system does not hand over is lost to its program, and to nobody else.
+    server.on('error', (error) => user.failed(codeOf(error)));
     try {
       await take(path, hidden);
       return new ListenSocket(path, server);
@@ -47,6 +49,12 @@ export class ListenSocket {
   }
 }
 
+export interface ListenSocketUser {
+  readonly accept: (socket: Socket) => void;
+  /** By the system's code, why it did not hand a connection over. */
+  readonly failed: (code: string) => void;
+}
+
 const CONNECTIONS_WAITING = 1_024;
 /** Somebody may be faster each time; but not for long. */
 const ATTEMPTS_MAX = 10;
@@ -56,8 +64,6 @@ function bind(server: Server, path: string): Promise<void> {
     server.once('error', (error) => reject(bindError(path, codeOf(error))));
     server.once('listening', () => {
       server.removeAllListeners('error');
-      // A connection that the system does not hand over, for want of descriptors, is lost to its program and to nobody else.
-      server.on('error', () => {});
       resolve();
     });
     // The mode of a socket is fixed while it is bound, which happens before `listen` returns.

@@ -1,16 +1,26 @@
 import type { Socket } from 'node:net';
 import { WarrenError } from '../base/errors.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
-import { BOUNDS, type Bounds } from './bounds.ts';
+import { BOUNDS, type Bounds, CONNECTIONS_KEPT_SHARE, CONNECTIONS_MIN, FILES_RESERVED } from './bounds.ts';
 import { ClientRegistry, overLimit, type StreamSlot } from './client-registry.ts';
 import { closeGently } from './close-gently.ts';
+import type { DoorHosts } from './control-commands.ts';
 import { ControlConnection } from './control-connection.ts';
 import { type DialLine, decodeStreamLine, encodeStreamAnswer, LINE_BYTES_MAX, lineMisuse } from './first-line.ts';
 import type { AdminHost, DialTarget } from './host.ts';
-import { ListenSocket } from './listen-socket.ts';
+import { ListenSocket, type ListenSocketUser } from './listen-socket.ts';
 import { MessageWriter } from './message-writer.ts';
 import { encodeEvent } from './messages.ts';
-import { prepareSocketDirectory, SOCKET_FS, type SocketFs, type SocketPaths } from './socket-path.ts';
+import { openFilesMax } from './open-files.ts';
+import { SharedQuota, type Standing } from './shared-quota.ts';
+import {
+  ADMIN_SOCKET,
+  APP_SOCKET,
+  prepareSocketDirectory,
+  SOCKET_FS,
+  type SocketFs,
+  type SocketPaths,
+} from './socket-path.ts';
 import { StreamConnection } from './stream-connection.ts';
 import { Turns } from './turns.ts';
 
@@ -20,7 +30,14 @@ export interface LocalServerOptions {
   readonly paths: SocketPaths;
   readonly bounds?: Partial<Bounds> | undefined;
   readonly fs?: SocketFs | undefined;
+  /** As the system has it, where left out. */
+  readonly openFilesMax?: number | undefined;
+  /** Whoever writes it down sees to it that this is not too often. */
+  readonly warn?: ((kind: LocalServerWarning, fields: Readonly<Record<string, string | number>>) => void) | undefined;
 }
+
+/** There are as many connections as may be, so others are closed; the system did not hand one over. */
+export type LocalServerWarning = 'local-socket-full' | 'local-accept-failed';
 
 /** The daemon's end of the local socket: both sockets, and who is connected to them. */
 export class LocalServer {
@@ -39,14 +56,18 @@ export class LocalServer {
     const { host, paths } = options;
     const bounds = { ...BOUNDS, ...options.bounds };
     prepareSocketDirectory(paths.directory, options.fs ?? SOCKET_FS);
-    const registry = new ClientRegistry(bounds);
-    const turns = new Turns(bounds.turnMs);
-    const app = new Door(host, false, registry, bounds, turns);
-    const admin = new Door(host, true, registry, bounds, turns);
+    const shared = {
+      bounds,
+      turns: new Turns(bounds.turnMs),
+      connections: connectionQuota(bounds.connections, options.openFilesMax ?? openFilesMax()),
+      warn: options.warn ?? (() => {}),
+    };
+    const app = new Door({ host: host.apps, admin: undefined }, 'app', shared);
+    const admin = new Door({ host, admin: host }, 'owner', shared);
     // The admin socket first: whoever finds the other can count on both.
-    const adminSocket = await ListenSocket.open(paths.admin, (socket) => admin.enter(socket));
+    const adminSocket = await ListenSocket.open(paths.admin, admin);
     try {
-      const appSocket = await ListenSocket.open(paths.app, (socket) => app.enter(socket));
+      const appSocket = await ListenSocket.open(paths.app, app);
       return new LocalServer(paths, [admin, app], [adminSocket, appSocket]);
     } catch (error) {
       adminSocket.close();
@@ -66,37 +87,66 @@ export class LocalServer {
 
 const CONTROL_BYTE = 0x00;
 const LF = 0x0a;
+const SOCKET_NAMES: Readonly<Record<Standing, string>> = { app: APP_SOCKET, owner: ADMIN_SOCKET };
+
+/** As many as there may be files open beside the daemon's own; an unlimited number of files is no reason for as many connections. */
+function connectionQuota(most: number, openFiles: number): SharedQuota {
+  const max = Math.max(CONNECTIONS_MIN, Math.min(most, openFiles - FILES_RESERVED));
+  return new SharedQuota(max, Math.ceil(max * CONNECTIONS_KEPT_SHARE));
+}
+
+/** What both sockets share. */
+interface Shared {
+  readonly bounds: Bounds;
+  readonly turns: Turns;
+  /** Each is a file that the process has open, and it may not have many. */
+  readonly connections: SharedQuota;
+  readonly warn: NonNullable<LocalServerOptions['warn']>;
+}
 
 /** One of the two sockets, from the inside. */
-class Door {
-  readonly #host: AdminHost;
-  readonly #isAdmin: boolean;
-  readonly #registry: ClientRegistry;
+class Door implements ListenSocketUser {
+  readonly #hosts: DoorHosts;
+  readonly #standing: Standing;
+  readonly #shared: Shared;
   readonly #bounds: Bounds;
   readonly #turns: Turns;
+  readonly #registry: ClientRegistry;
   /** The order is that of their coming. */
   readonly #unsorted: Set<Socket> = new Set();
   readonly #controls: Map<Socket, ControlConnection> = new Map();
   readonly #streams: Map<Socket, StreamConnection> = new Map();
   readonly #all: Set<Socket> = new Set();
+  /** There was no room for the last that came, which is said once. */
+  #isFull = false;
 
-  constructor(host: AdminHost, isAdmin: boolean, registry: ClientRegistry, bounds: Bounds, turns: Turns) {
-    this.#host = host;
-    this.#isAdmin = isAdmin;
-    this.#registry = registry;
-    this.#bounds = bounds;
-    this.#turns = turns;
+  constructor(hosts: DoorHosts, standing: Standing, shared: Shared) {
+    this.#hosts = hosts;
+    this.#standing = standing;
+    this.#shared = shared;
+    this.#bounds = shared.bounds;
+    this.#turns = shared.turns;
+    this.#registry = new ClientRegistry(shared.bounds);
   }
 
-  enter(socket: Socket): void {
+  readonly accept = (socket: Socket): void => {
     // Whatever goes wrong with a connection, its end follows, and that is what counts.
     socket.on('error', () => {});
+    if (!this.#makeRoom()) {
+      // Nobody knows yet what kind it is, and so how it would want to be told.
+      socket.destroy();
+      return;
+    }
     this.#all.add(socket);
+    this.#shared.connections.add(this.#standing);
     socket.once('close', () => this.#left(socket));
-    if (this.#unsorted.size >= this.#bounds.unsorted) this.#unsorted.values().next().value!.destroy();
     this.#unsorted.add(socket);
     this.#readFirst(socket);
-  }
+  };
+
+  readonly failed = (code: string): void => {
+    this.#shared.warn('local-accept-failed', { socket: SOCKET_NAMES[this.#standing], code });
+  };
 
   async close(): Promise<void> {
     const gone = [...this.#all].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
@@ -106,8 +156,25 @@ class Door {
     await Promise.all(gone);
   }
 
+  /** For one connection more; where there is none, the oldest that has not said what it is gives way. */
+  #makeRoom(): boolean {
+    const { connections, warn } = this.#shared;
+    const hasRoom = connections.hasRoom(this.#standing);
+    if (!hasRoom && !this.#isFull) {
+      warn('local-socket-full', { socket: SOCKET_NAMES[this.#standing], most: connections.maxFor(this.#standing) });
+    }
+    this.#isFull = !hasRoom;
+    if (hasRoom && this.#unsorted.size < this.#bounds.unsorted) return true;
+    const [oldest] = this.#unsorted;
+    if (oldest === undefined) return false;
+    oldest.destroy();
+    this.#left(oldest);
+    return true;
+  }
+
   #left(socket: Socket): void {
-    this.#all.delete(socket);
+    if (!this.#all.delete(socket)) return;
+    this.#shared.connections.remove(this.#standing);
     this.#unsorted.delete(socket);
     this.#controls.delete(socket);
     this.#streams.delete(socket);
@@ -161,7 +228,7 @@ class Door {
     }
     this.#controls.set(
       socket,
-      new ControlConnection(socket, rest, this.#host, this.#isAdmin, this.#registry, this.#bounds, this.#turns),
+      new ControlConnection(socket, rest, this.#hosts, this.#registry, this.#bounds, this.#turns),
     );
   }
 
@@ -172,7 +239,7 @@ class Door {
       slot = this.#registry.admit(line);
       const connection = new StreamConnection(socket, slot, this.#bounds);
       const end =
-        line.kind === 'dial' ? this.#host.dial(targetOf(line), connection) : slot.take(line.token, connection);
+        line.kind === 'dial' ? this.#hosts.host.dial(targetOf(line), connection) : slot.take(line.token, connection);
       this.#streams.set(socket, connection);
       connection.start(end, rest, line.kind === 'dial' ? 'dialled' : 'accepted');
     } catch (error) {

@@ -4,7 +4,7 @@ import type { PeerStatus } from '../../ipc/host.ts';
 import { SILENT_PEER } from './fake-host.ts';
 import { bare, farDial, framed, HandMade, Program, patterned, stage, takeAll, turns, until } from './support.ts';
 
-/** Every row of "Bounds" in ipc/PROTOCOL.md, filled. Most of them are made smaller here. */
+/** Every row of "Of a socket" in ipc/PROTOCOL.md, filled. Most of them are made smaller here. */
 
 const LIMIT = { code: 'ERR_WARREN_LIMIT' };
 
@@ -59,13 +59,59 @@ describe('the bounds on connections', () => {
     await program.dial('bob:80');
   });
 
-  it('streams in all', async () => {
+  it('streams of one socket: one more is refused, those of the other socket are not', async () => {
     const { paths, bob } = await stage({ streams: 6 });
     takeAll(bob, 80);
     const program = await Program.connect(paths.app);
     for (let i = 0; i < 6; i++) await program.dial('bob:80', i % 2 === 0);
     await expect(program.dial('bob:80')).rejects.toMatchObject(LIMIT);
     await expect(program.dial('bob:80', false)).rejects.toMatchObject(LIMIT);
+    const owner = await Program.connect(paths.admin);
+    for (let i = 0; i < 6; i++) await owner.dial('bob:80', i % 2 === 0);
+    await expect(owner.dial('bob:80')).rejects.toMatchObject(LIMIT);
+  });
+
+  it('streams without a client, of one socket: those of the other are not refused', async () => {
+    const { paths, bob } = await stage({ streamsWithoutClient: 3, dials: 3 });
+    takeAll(bob, 80);
+    const program = await Program.connect(paths.app);
+    for (let i = 0; i < 3; i++) program.dial(`${SILENT_PEER}:80`, false).catch(() => {});
+    await expect(program.dial('bob:80', false)).rejects.toMatchObject(LIMIT);
+    const owner = await Program.connect(paths.admin);
+    await owner.dial('bob:80', false);
+  });
+
+  it('connections to both sockets: app.sock leaves admin.sock an eighth, and who has not said what it is gives way', async () => {
+    const warnings: string[] = [];
+    const warn = (kind: string, fields: object): void => void warnings.push(`${kind} ${JSON.stringify(fields)}`);
+    // 64 are not for connections, which leaves 32 of them.
+    const { paths, bob } = await stage({}, { openFilesMax: 96, warn });
+    const taken = takeAll(bob, 80);
+    const program = await Program.connect(paths.app);
+    const streams = await Promise.all(Array.from({ length: 25 }, () => program.dial('bob:80')));
+    const idle = [await bare(paths.app), await bare(paths.app)];
+    expect(warnings).toEqual([]);
+
+    const last = await program.dial('bob:80');
+    await until('the oldest that is idle to be closed', () => idle[0]!.bytes.isOver);
+    expect(idle[1]!.bytes.isOver).toBe(false);
+    await program.dial('bob:80');
+    await until('the other one too', () => idle[1]!.bytes.isOver);
+    await expect(program.dial('bob:80')).rejects.toThrow();
+    expect(warnings).toEqual(['local-socket-full {"socket":"app.sock","most":28}']);
+
+    const owner = await Program.connect(paths.admin);
+    expect(await owner.client.request('status', {})).toMatchObject({ name: 'alice' });
+    await owner.dial('bob:80');
+    // Those that were there are none the worse for it.
+    last.socket.write('still here');
+    await until('what it wrote to arrive', () => taken[25]!.text === 'still here');
+    const [first] = streams;
+    program.client.notify('reset', { stream: first!.id, code: 14 });
+    first!.socket.destroy();
+    await program.ending(first!.id, 'closed');
+    await turns();
+    await program.dial('bob:80');
   });
 
   it('connections that do not say what they are: the oldest gives way', async () => {
@@ -141,6 +187,20 @@ describe('the bounds on what a client has', () => {
     for (let i = 0; i < 5; i++) await greedy.dial('bob:80');
   });
 
+  it('pings are dials too', async () => {
+    const { paths, alice, bob } = await stage({ dials: 3 });
+    takeAll(bob, 80);
+    const program = await Program.connect(paths.app);
+    const ping = (): Promise<unknown> => program.client.request('ping', { peer: 'bob', timeoutMs: 1_000 });
+    const pings = Array.from({ length: 3 }, ping);
+    await until('the pings', () => alice.pings.length === 3);
+    await expect(ping()).rejects.toMatchObject(LIMIT);
+    await expect(program.dial('bob:80')).rejects.toMatchObject(LIMIT);
+    for (const { answer } of alice.pings) answer({ roundTrip: 1, route: 'x' });
+    await Promise.all(pings);
+    await program.dial('bob:80');
+  });
+
   it('ports, of both kinds', async () => {
     const { paths } = await stage({ ports: 4 });
     const { client } = await Program.connect(paths.app);
@@ -165,6 +225,19 @@ describe('the bounds on what a client has', () => {
     await program.accept(token);
     farDial(bob, 'alice', 80);
     await program.event('incoming', 3);
+  });
+
+  it('streams that wait to be taken: one that is gone makes room at once', async () => {
+    const { paths, bob } = await stage({ waiting: 3 });
+    const program = await Program.connect(paths.app);
+    await program.client.request('listen', { port: 80 });
+    for (let i = 0; i < 3; i++) farDial(bob, 'alice', 80);
+    const { token } = await program.event('incoming', 2);
+    bob.cut();
+    expect(await program.event('gone', 2)).toEqual({ event: 'gone', token });
+    for (let i = 0; i < 3; i++) farDial(bob, 'alice', 80);
+    const next = await program.event('incoming', 5);
+    await program.accept(next.token);
   });
 
   it('requests that wait: the daemon stops reading until some are done', async () => {
@@ -290,6 +363,7 @@ describe('a reply of many pages', () => {
     let most = 0;
     const told = {
       ...alice.self,
+      callsItself: '',
       endpoints: ['192.0.2.1:4440', '[2001:db8::1]:4440'],
       get connected() {
         inTurn += 1;

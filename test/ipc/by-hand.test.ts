@@ -56,32 +56,3 @@ it('the bytes may come one by one', async () => {
   }
   expect((await made.reply(2)).get('name')).toBe('bob');
 });
-
-it('every bound of the page is the one that is kept', async () => {
-  const { BOUNDS } = await import('../../ipc/bounds.ts');
-  const { turnMs, unreadBytes, unreadBytesMax, bytesPerTurn, ...rest } = BOUNDS;
-  const section = PAGE.slice(PAGE.indexOf('## Bounds'), PAGE.indexOf('## Examples'));
-  for (const text of [
-    `control connections, per socket | ${rest.controlConnections} `,
-    `| ${group(rest.streamsPerClient)} / ${group(rest.streamsWithoutClient)} / ${group(rest.streams)} `,
-    `whole line, per socket | ${group(rest.unsorted)} `,
-    `dials under way, per client, and for all without one | ${rest.dials} `,
-    `ports, per client | ${rest.ports} `,
-    `per client | ${group(rest.waiting)}, and ${rest.acceptMs / 1_000} s `,
-    `has not come, per client | ${group(rest.earlyNotices)} `,
-    `requests that wait, per client | ${group(rest.requests)} `,
-    `| 512 bytes / ${rest.firstLineMs / 1_000} s `,
-    `| ${unreadBytes / 2 ** 20} MiB | datagrams`,
-    `at ${unreadBytesMax / 2 ** 20} MiB it is closed`,
-    `in one turn | ${turnMs} ms`,
-    `in one turn | ${bytesPerTurn / 2 ** 10} KiB `,
-    `does not | ${rest.lingerMs / 1_000} s `,
-  ]) {
-    expect(section).toContain(text);
-  }
-  expect(PAGE).toContain(`within ${rest.messageMs / 1_000} s of its first byte`);
-});
-
-function group(number: number): string {
-  return number.toLocaleString('en-US');
-}

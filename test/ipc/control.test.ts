@@ -282,6 +282,7 @@ describe('incoming streams', () => {
     farDial(bob, 'alice', 80);
     const { token } = await program.event('incoming');
     bob.cut();
+    expect(await program.event('gone')).toEqual({ event: 'gone', token });
     await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
   });
 });

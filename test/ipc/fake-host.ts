@@ -49,6 +49,7 @@ const FIRST_FREE_PORT = 49_152;
 
 export class FakeHost implements AdminHost {
   readonly self: PeerName;
+  readonly apps: FakeHost = this;
   readonly network: FakeNetwork;
   readonly listeners: Map<
     number,
@@ -135,7 +136,8 @@ export class FakeHost implements AdminHost {
       pid: 4711,
       // A clock gives fractions; whole milliseconds is what a message holds.
       uptime: 12.5,
-      udp: { host: '::', port: 4440 },
+      udp: { host: '::', port: 4440, cutsBatches: true, joinsPackets: true, searchesMtu: false },
+      crypto: 'openssl',
       listening: [...this.listeners.keys()].sort((a, b) => a - b),
       tunnels: Array.from({ length: this.tunnels }, (_, i) => ({
         ...this.self,
@@ -160,6 +162,7 @@ export class FakeHost implements AdminHost {
     return Array.from({ length: this.tunnels }, (_, i) => ({
       ...this.self,
       name: `peer-${i}`,
+      callsItself: `claim-${i}`,
       endpoints: ['192.0.2.1:4440', '[2001:db8::1]:4440'],
       connected: i % 2 === 0,
     }));
@@ -172,6 +175,7 @@ export class FakeHost implements AdminHost {
   why(peer: string): PeerReport {
     return {
       ...this.resolve(peer),
+      callsItself: 'claim',
       endpoints: ['192.0.2.1:4440'],
       tunnel: undefined,
       routes: [{ route: '192.0.2.1:4440', state: 'silent' }],
@@ -213,6 +217,7 @@ class Waiting implements IncomingStream {
   readonly #near: FakeEnd;
   readonly #host: FakeHost;
   queue: Set<Waiting> | undefined;
+  #gone: (() => void) | undefined;
 
   constructor(near: FakeEnd, host: FakeHost, peer: PeerName, remotePort: number, localPort: number) {
     this.#near = near;
@@ -220,6 +225,13 @@ class Waiting implements IncomingStream {
     this.peer = peer;
     this.localPort = localPort;
     this.remotePort = remotePort;
+    near.onFailed = () => {
+      if (this.queue?.delete(this) === true) later(() => this.#gone?.());
+    };
+  }
+
+  onGone(gone: () => void): void {
+    this.#gone = gone;
   }
 
   accept(listener: StreamListener): StreamEnd | undefined {
@@ -259,6 +271,7 @@ export class FakeEnd implements StreamEnd {
   #wasFinishedTold = false;
   #early: (() => void)[] = [];
   isClosed = false;
+  onFailed: (() => void) | undefined;
   /** The codes this end gave its halves up with. */
   readonly gaveUp: { half: 'writing' | 'reading'; code: number }[] = [];
 
@@ -342,6 +355,7 @@ export class FakeEnd implements StreamEnd {
   }
 
   fail(error: WarrenError): void {
+    this.onFailed?.();
     this.#close(error);
     const far = this.#far;
     if (far !== undefined && !far.isClosed) far.fail(error);

@@ -10,7 +10,7 @@ import type { StreamLine } from '../../ipc/first-line.ts';
 import { FrameReader, frameMessage } from '../../ipc/framing.ts';
 import type { IncomingStream, StreamEnd, StreamListener } from '../../ipc/host.ts';
 import type { EventName, ServerEvent, StreamEnding } from '../../ipc/messages.ts';
-import { LocalServer } from '../../ipc/server.ts';
+import { LocalServer, type LocalServerOptions } from '../../ipc/server.ts';
 import { type SocketPaths, socketPaths } from '../../ipc/socket-path.ts';
 import { openStream, type StreamOpened } from '../../ipc/stream-client.ts';
 import { type ControlMap, type ControlValue, decodeControl, encodeControl } from '../../wire/cbor.ts';
@@ -35,12 +35,15 @@ export function temporaryPaths(): SocketPaths {
 }
 
 /** A daemon's local socket over alice, who knows bob. */
-export async function stage(bounds: Partial<Bounds> = {}): Promise<Stage> {
+export async function stage(
+  bounds: Partial<Bounds> = {},
+  options: Pick<LocalServerOptions, 'openFilesMax' | 'warn'> = {},
+): Promise<Stage> {
   const network = new FakeNetwork();
   const alice = network.add('alice');
   const bob = network.add('bob');
   const paths = temporaryPaths();
-  const server = await LocalServer.open({ host: alice, paths, bounds: { lingerMs: 200, ...bounds } });
+  const server = await LocalServer.open({ ...options, host: alice, paths, bounds: { lingerMs: 200, ...bounds } });
   onTestFinished(() => server.close());
   return { server, paths, alice, bob };
 }
