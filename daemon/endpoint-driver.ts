@@ -6,8 +6,8 @@ import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { systemNow } from './clock.ts';
 import { SystemRng } from './system-rng.ts';
-import type { UdpRoute } from './udp-route.ts';
-import type { UdpCounts, UdpSocketOptions } from './udp-socket.ts';
+import { DATAGRAM_BYTES_MAX, type UdpRoute } from './udp-route.ts';
+import type { UdpCounts, UdpOffload, UdpSocketOptions } from './udp-socket.ts';
 import { UdpSocket } from './udp-socket.ts';
 
 /**
@@ -42,11 +42,12 @@ export class EndpointDriver {
 
   static async open(options: EndpointDriverOptions): Promise<EndpointDriver> {
     const driver = new EndpointDriver(options);
-    const { host, port, createSocket } = options;
+    const { host, port, ffi, createSocket } = options;
     driver.#socket = await UdpSocket.open({
       index: 0,
       host,
       port,
+      ffi,
       createSocket,
       listener: {
         datagram: (route, bytes) => driver.#handleDatagram(route, bytes),
@@ -56,12 +57,20 @@ export class EndpointDriver {
     return driver;
   }
 
+  get localHost(): string {
+    return this.#socket.localHost;
+  }
+
   get localPort(): number {
     return this.#socket.localPort;
   }
 
   get counts(): UdpCounts {
     return this.#socket.counts;
+  }
+
+  get offload(): UdpOffload {
+    return this.#socket.offload;
   }
 
   /** How often the kernel refused something, by error code. */
@@ -91,11 +100,12 @@ export class EndpointDriver {
     return this.#closing;
   }
 
-  #handleDatagram(route: UdpRoute, bytes: Uint8Array): void {
-    if (this.#isClosed) return;
-    this.#endpoint.handleDatagram(route, bytes, systemNow());
+  #handleDatagram(route: UdpRoute, bytes: Uint8Array): number {
+    if (this.#isClosed) return 0;
+    const packets = this.#endpoint.handleDatagram(route, bytes, systemNow());
     this.#tellTunnels();
     this.#schedule();
+    return packets;
   }
 
   #schedule(): void {
@@ -215,7 +225,7 @@ export interface EndpointListener {
 
 export interface EndpointDriverOptions
   extends Omit<EndpointOptions, 'rng' | 'parts'>,
-    Pick<UdpSocketOptions, 'host' | 'port' | 'createSocket'> {
+    Pick<UdpSocketOptions, 'host' | 'port' | 'ffi' | 'createSocket'> {
   /** The system's where it is left out. */
   readonly rng?: EndpointOptions['rng'];
   readonly listener: EndpointListener;
@@ -224,7 +234,7 @@ export interface EndpointDriverOptions
 type SendState = 'idle' | 'busy' | 'more';
 
 /** As much as `pollTransmit` may write. */
-const TRANSMIT_BUFFER_BYTES = 65_536;
+const TRANSMIT_BUFFER_BYTES = DATAGRAM_BYTES_MAX;
 const DATAGRAMS_PER_TURN = 64;
 /** Half of what a tunnel queues. */
 const ASKS_PER_TURN = 32;

@@ -8,7 +8,11 @@ export async function loadFfi(): Promise<Ffi | undefined> {
   try {
     const { default: koffi } = await import('koffi');
     const library = koffi.load(null);
-    const types = { int: 'int', address: koffi.sizeof('void *') === 8 ? 'uint64_t' : 'uint32_t', void: 'void' } as const;
+    const types = {
+      int: 'int',
+      address: koffi.sizeof('void *') === 8 ? 'uint64_t' : 'uint32_t',
+      void: 'void',
+    } as const;
     const ffi: Ffi = {
       find(name, result, args): CFunction | undefined {
         try {

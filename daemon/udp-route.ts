@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { assert } from '../base/assert.ts';
+import { BASE_MTU } from '../transport/constants.ts';
 import type { DirectRoute } from '../transport/route.ts';
 import { directRoute } from '../transport/route.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
@@ -14,13 +15,16 @@ export class UdpRoute implements DirectRoute {
   readonly socket: number;
   readonly host: string;
   readonly port: number;
+  /** Of what a link does not carry the system makes fragments, which would hide it; but no loopback link makes any. */
+  readonly mtuMax: number;
   #names: Pick<DirectRoute, 'key' | 'source' | 'remote'> | undefined;
 
   /** `host` as the socket writes it: an IPv4 address in its mapped form where the socket is of IPv6. */
-  constructor(socket: number, host: string, port: number) {
+  constructor({ socket, carriesLarge }: UdpRouteTableOptions, host: string, port: number) {
     this.socket = socket;
     this.host = host;
     this.port = port;
+    this.mtuMax = carriesLarge || isLoopback(host) ? DATAGRAM_BYTES_MAX : BASE_MTU;
   }
 
   get key(): string {
@@ -57,16 +61,14 @@ export const ROUTES_MAX = 8_192;
  * means the same to the machines.
  */
 export class UdpRouteTable {
-  readonly #socket: number;
-  readonly #isDualStack: boolean;
+  readonly #options: UdpRouteTableOptions;
   #young: Map<string, UdpRoute> = new Map();
   #old: Map<string, UdpRoute> = new Map();
   /** Reads come in runs from one address. */
   #last: UdpRoute | undefined;
 
-  constructor(socket: number, isDualStack: boolean) {
-    this.#socket = socket;
-    this.#isDualStack = isDualStack;
+  constructor(options: UdpRouteTableOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -80,7 +82,7 @@ export class UdpRouteTable {
     const key = `${port} ${host}`;
     let route = this.#young.get(key);
     if (route === undefined) {
-      route = this.#old.get(key) ?? new UdpRoute(this.#socket, host, port);
+      route = this.#old.get(key) ?? new UdpRoute(this.#options, host, port);
       if (this.#young.size >= ROUTES_MAX) {
         this.#old = this.#young;
         this.#young = new Map();
@@ -96,10 +98,25 @@ export class UdpRouteTable {
   }
 
   #hostOf(remote: IpEndpoint): string {
-    if (remote.family === 4) return `${this.#isDualStack ? '::ffff:' : ''}${remote.address.join('.')}`;
+    if (remote.family === 4) return `${this.#options.isDualStack ? '::ffff:' : ''}${remote.address.join('.')}`;
     const text = formatIpEndpoint(remote);
     return text.slice(1, text.lastIndexOf(']'));
   }
+}
+
+export interface UdpRouteTableOptions {
+  readonly socket: number;
+  /** Whether IPv4 addresses are written in their mapped form. */
+  readonly isDualStack: boolean;
+  /** Whether a packet that a link does not carry is lost, as it must be for a path MTU search, and not cut into fragments. */
+  readonly carriesLarge: boolean;
+}
+
+/** The largest payload of UDP over IPv4. */
+export const DATAGRAM_BYTES_MAX = 65_507;
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.') || host.startsWith('::ffff:127.');
 }
 
 /** 4 or 16 bytes; the zone of a link-local address is left out. */

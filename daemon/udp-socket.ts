@@ -2,24 +2,35 @@ import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from '
 import { isIPv4 } from 'node:net';
 import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
+import type { Ffi } from '../crypto/ffi.ts';
+import { BASE_MTU } from '../transport/constants.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
-import { UdpRoute, UdpRouteTable } from './udp-route.ts';
+import { NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
+import { DATAGRAM_BYTES_MAX, UdpRoute, UdpRouteTable } from './udp-route.ts';
 
 /**
  * One UDP socket as the machines want it: IPv4 and IPv6 in one where the system can, routes in place of addresses, and batches
  * in place of datagrams. Nothing that goes wrong with a datagram ends it: what the kernel refuses is counted by its error code,
  * and a lost datagram is for the layer above to notice.
  *
+ * Where the system can (`OffloadSocket`), a batch goes out in one call and the kernel cuts it, and a read brings as many packets as
+ * came in a row. Where a batch turns out to be refused, its like is sent one by one from then on.
+ *
  * Sending is synchronous as long as the kernel takes the bytes. When it does not, `isBusy` says so: the buffer must then be left
  * alone, and nothing more sent, until the listener is told that it is `writable`.
  */
 export class UdpSocket {
   readonly index: number;
+  /** As bound, which may be IPv4 where every address was asked for. */
+  readonly localHost: string;
   readonly localPort: number;
   readonly #socket: Socket;
   readonly #listener: UdpListener;
   readonly #routes: UdpRouteTable;
+  readonly #offload: OffloadSocket | undefined;
+  /** The largest segments that the kernel is still asked to cut; 0 for none. */
+  #segmentMax: number;
   readonly #counts: Mutable<UdpCounts> = {
     datagramsReceived: 0,
     bytesReceived: 0,
@@ -36,12 +47,17 @@ export class UdpSocket {
   #closing: Promise<void> | undefined;
   #onDrained: (() => void)[] = [];
 
-  private constructor(socket: Socket, isDualStack: boolean, options: UdpSocketOptions) {
+  private constructor(socket: Socket, isDualStack: boolean, options: UdpSocketOptions, offload?: OffloadSocket) {
     this.index = options.index;
-    this.localPort = socket.address().port;
+    const { address, port } = socket.address();
+    this.localHost = address;
+    this.localPort = port;
     this.#socket = socket;
     this.#listener = options.listener;
-    this.#routes = new UdpRouteTable(options.index, isDualStack);
+    this.#offload = offload;
+    this.#segmentMax = offload?.sendsSegments === true ? DATAGRAM_BYTES_MAX : 0;
+    const carriesLarge = offload?.forbidsFragments === true;
+    this.#routes = new UdpRouteTable({ socket: options.index, isDualStack, carriesLarge });
     socket.on('message', (message, from) => this.#read(message, from));
     socket.on('error', (error) => this.#noteError(error));
   }
@@ -85,16 +101,34 @@ export class UdpSocket {
       this.#countError('EINVAL');
       return 0;
     }
-    // Whole batches come here so that the kernel may one day be the one to cut them.
-    let datagrams = 0;
-    for (let offset = 0; offset < length; offset += segmentSize) {
-      this.#socket.send(buffer, offset, Math.min(segmentSize, length - offset), port, host, this.#onSent);
-      datagrams += 1;
+    const datagrams = Math.ceil(length / segmentSize);
+    if (datagrams > 1 && segmentSize <= this.#segmentMax && this.#offload?.setSegment(segmentSize)) {
+      this.#pending += 1;
+      const onSent = (error: Error | null, bytes: number): void => {
+        if (error !== null) this.#noteRefusedBatch(error, segmentSize);
+        this.#onSent(error, bytes, datagrams);
+      };
+      this.#socket.send(buffer, 0, length, port, host, onSent);
+    } else {
+      this.#offload?.setSegment(0);
+      this.#pending += datagrams;
+      for (let offset = 0; offset < length; offset += segmentSize) {
+        this.#socket.send(buffer, offset, Math.min(segmentSize, length - offset), port, host, this.#onOneSent);
+      }
     }
-    this.#pending += datagrams;
     // Callbacks come later even for what the kernel has already taken; only its queue tells the two apart.
     this.#isBusy = this.#socket.getSendQueueCount() > 0;
     return datagrams;
+  }
+
+  /** What the system does for this socket, for status. */
+  get offload(): UdpOffload {
+    const isWhole = this.#offload?.forbidsFragments === true;
+    return {
+      cutsBatches: this.#segmentMax > 0,
+      joinsPackets: this.#offload?.joinsReceived === true,
+      searchesMtu: isWhole,
+    };
   }
 
   /** Resolves once the kernel has taken or refused everything sent, or does not for `DRAIN_MS_MAX`. */
@@ -116,13 +150,14 @@ export class UdpSocket {
 
   static async #bind(type: 'udp4' | 'udp6', address: string, options: UdpSocketOptions): Promise<UdpSocket> {
     const create = options.createSocket ?? createSocket;
+    const offload = openOffload(address, options);
     // Every host is an address already: answering at once keeps `send` synchronous, and no name is ever looked up.
     const socket = create({ type, lookup: (host, _options, done) => done(null, host, type === 'udp6' ? 6 : 4) });
     const port = options.port ?? 0;
     const { promise, resolve, reject } = withResolvers();
     socket.once('listening', resolve);
     socket.once('error', reject);
-    socket.bind({ address, port, exclusive: true });
+    socket.bind({ ...(offload === undefined ? { address, port } : { fd: offload.descriptor }), exclusive: true });
     try {
       await promise;
     } catch (error) {
@@ -132,27 +167,29 @@ export class UdpSocket {
       socket.off('listening', resolve);
       socket.off('error', reject);
     }
-    enlargeBuffers(socket);
-    return new UdpSocket(socket, type === 'udp6', options);
+    if (offload === undefined) enlargeBuffers(socket);
+    return new UdpSocket(socket, type === 'udp6', options, offload);
   }
 
   #read(message: Buffer, from: RemoteInfo): void {
     if (this.#isClosed) return;
-    this.#counts.datagramsReceived += 1;
     this.#counts.bytesReceived += message.length;
     if (from.port === 0) {
+      this.#counts.datagramsReceived += 1;
       this.#counts.unanswerable += 1;
       return;
     }
     // A plain array: the machines copy with `slice`, which on a Buffer does not copy.
     const bytes = new Uint8Array(message.buffer, message.byteOffset, message.length);
-    this.#listener.datagram(this.#routes.from(from.address, from.port), bytes);
+    this.#counts.datagramsReceived += this.#listener.datagram(this.#routes.from(from.address, from.port), bytes);
   }
 
-  readonly #onSent = (error: Error | null, bytes: number): void => {
+  readonly #onOneSent = (error: Error | null, bytes: number): void => this.#onSent(error, bytes, 1);
+
+  #onSent(error: Error | null, bytes: number, datagrams: number): void {
     this.#pending -= 1;
     if (error === null) {
-      this.#counts.datagramsSent += 1;
+      this.#counts.datagramsSent += datagrams;
       this.#counts.bytesSent += bytes;
     } else {
       this.#noteError(error);
@@ -162,7 +199,18 @@ export class UdpSocket {
     if (!this.#isBusy) return;
     this.#isBusy = false;
     if (!this.#isClosed) this.#listener.writable();
-  };
+  }
+
+  /**
+   * A kernel that fails to cut (EIO) is not asked again. One that refuses (EINVAL) may do so because the way there has come to carry
+   * less than this: smaller segments are tried once more.
+   */
+  #noteRefusedBatch(error: unknown, segmentSize: number): void {
+    const code = codeOf(error);
+    if (code === 'EIO') this.#segmentMax = 0;
+    else if (code === 'EINVAL' && segmentSize <= this.#segmentMax) this.#segmentMax = segmentSize - 1;
+    if (this.#segmentMax < BASE_MTU) this.#segmentMax = 0;
+  }
 
   #noteError(error: unknown): void {
     this.#countError(codeOf(error));
@@ -179,8 +227,8 @@ export class UdpSocket {
 }
 
 export interface UdpListener {
-  /** One read, possibly of several packets. The bytes are the listener's. */
-  datagram(route: UdpRoute, bytes: Uint8Array): void;
+  /** One read, possibly of several packets: gives how many. The bytes are the listener's. */
+  datagram(route: UdpRoute, bytes: Uint8Array): number;
   /** After `isBusy`: sending may go on. */
   writable(): void;
 }
@@ -193,8 +241,20 @@ export interface UdpSocketOptions {
   /** 0, the default, takes any free one. */
   readonly port?: number | undefined;
   readonly listener: UdpListener;
+  /** Lent by a system where sockets can be had that do more than those of `dgram`. */
+  readonly ffi?: Ffi | undefined;
   /** For tests, which need a system that refuses. */
   readonly createSocket?: ((options: SocketOptions) => Socket) | undefined;
+}
+
+/** What the kernel is asked to do. */
+export interface UdpOffload {
+  /** It cuts batches into packets. */
+  readonly cutsBatches: boolean;
+  /** It joins packets that come in a row. */
+  readonly joinsPackets: boolean;
+  /** It cuts nothing into fragments, so larger packets than every path carries may be tried. */
+  readonly searchesMtu: boolean;
 }
 
 export interface UdpCounts {
@@ -230,6 +290,16 @@ const SOCKET_BUFFER_BYTES_MIN = 256 * 2 ** 10;
 const DRAIN_MS_MAX = 200;
 /** How systems without IPv6, or with it switched off, refuse to bind to it. */
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'EADDRNOTAVAIL']);
+
+/** `undefined` where `dgram` has to do. */
+function openOffload(host: string, { port = 0, ffi, createSocket }: UdpSocketOptions): OffloadSocket | undefined {
+  if (ffi === undefined || createSocket !== undefined || host.includes('%')) return undefined;
+  try {
+    return openOffloadSocket(ffi, { host, port, bufferBytes: SOCKET_BUFFER_BYTES });
+  } catch (error) {
+    throw error instanceof NativeBindError ? new BindError(error.code, host, port) : error;
+  }
+}
 
 /** As large as the system permits: Linux cuts the wish down to its limit, others refuse what is above it. */
 function enlargeBuffers(socket: Socket): void {

@@ -50,7 +50,7 @@ export class SimNode implements SimMachine {
   }
 
   handleDatagram(from: SimAddress, bytes: Uint8Array, now: Instant): void {
-    const handle = (): void => this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+    const handle = (): void => void this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
     if (this.#watch === undefined) handle();
     else this.#watch.datagram(this.endpoint, bytes, handle);
     this.drain();

@@ -246,19 +246,25 @@ export class Endpoint {
 
   // What the edge drives.
 
-  /** One read, possibly of several packets. The bytes are opened in place: they are the endpoint's, and worthless afterwards. */
-  handleDatagram(route: Route, bytes: Uint8Array, now: Instant): void {
+  /**
+   * One read, possibly of several packets; gives how many. The bytes are opened in place: they are the endpoint's, and worthless
+   * afterwards.
+   */
+  handleDatagram(route: Route, bytes: Uint8Array, now: Instant): number {
+    let packets = 0;
     for (let offset = 0; offset < bytes.length; ) {
       const length = packetLengthAt(bytes, offset);
+      packets += 1;
       if (length === 0) {
         this.drops.add('unsplittable');
-        return;
+        return packets;
       }
       const end = offset + length;
       const refusal = this.#handlePacket(route, bytes, offset, end, now);
       if (refusal !== undefined) this.drops.add(refusal);
       offset = end;
     }
+    return packets;
   }
 
   handleTimeout(now: Instant): void {

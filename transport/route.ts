@@ -10,7 +10,7 @@ export interface Route {
   readonly key: string;
   /** What strangers are counted by: an IPv4 address or an IPv6 /64; behind a relay, the relay's route. */
   readonly source: string;
-  /** The largest packet that can be tried this way, where it is not the node's. */
+  /** The largest packet that can be tried this way, where that is less than the node's. */
   readonly mtuMax?: number;
 }
 

@@ -144,7 +144,7 @@ export class TunnelPaths {
   #openLane(path: Path, now: Instant): Lane {
     const { config, rng, recovery } = this.#parts;
     const controller = createController(config.congestion, { mtu: BASE_MTU, rng, now });
-    const mtuSearch = new MtuSearch(path.route.mtuMax ?? config.mtuMax);
+    const mtuSearch = new MtuSearch(Math.min(path.route.mtuMax ?? config.mtuMax, config.mtuMax));
     return new Lane(recovery.addPath({ rtt: path.rtt, controller, mtuSearch }, now), now);
   }
 

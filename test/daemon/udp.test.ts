@@ -311,7 +311,7 @@ describe('closing', () => {
 });
 
 describe('a socket', () => {
-  const quiet: UdpListener = { datagram: () => undefined, writable: () => undefined };
+  const quiet: UdpListener = { datagram: () => 1, writable: () => undefined };
 
   async function open(options: Partial<UdpSocketOptions> = {}): Promise<UdpSocket> {
     const socket = await UdpSocket.open({ index: 3, listener: quiet, ...options });
@@ -407,7 +407,7 @@ describe('a socket', () => {
     const seen: Uint8Array[] = [];
     const socket = await open({
       createSocket: (options) => (real = createSocket(options)),
-      listener: { ...quiet, datagram: (_route, bytes) => void seen.push(bytes) },
+      listener: { ...quiet, datagram: (_route, bytes) => seen.push(bytes) },
     });
     const from = { address: '::ffff:127.0.0.1', family: 'IPv6', size: 4 };
     real?.emit('message', Buffer.from('none'), { ...from, port: 0 });
@@ -432,7 +432,7 @@ describe('routes', () => {
       [true, '::ffff:192.0.2.1'],
       [false, '192.0.2.1'],
     ] as const) {
-      const table = new UdpRouteTable(0, isDualStack);
+      const table = new UdpRouteTable({ socket: 0, isDualStack, carriesLarge: false });
       const { key, source } = directRoute(0, remote);
       expect(table.to(remote)).toMatchObject({ host, port: 4440, socket: 0, key, source, remote });
       expect(table.from(host, 4440)).toBe(table.to(remote));
@@ -442,7 +442,7 @@ describe('routes', () => {
   });
 
   it('keep the interface of a link-local address, whatever it is called', () => {
-    const table = new UdpRouteTable(0, true);
+    const table = new UdpRouteTable({ socket: 0, isDualStack: true, carriesLarge: false });
     const left = table.from('fe80::1%br_lan', 4440);
     const right = table.from('fe80::1%eth1', 4440);
     expect([left.key, right.key]).toEqual(['0/[fe80::1]:4440%br_lan', '0/[fe80::1]:4440%eth1']);
@@ -451,7 +451,7 @@ describe('routes', () => {
   });
 
   it('are remembered up to a limit: those used lately stay', () => {
-    const table = new UdpRouteTable(0, true);
+    const table = new UdpRouteTable({ socket: 0, isDualStack: true, carriesLarge: false });
     const kept = table.from('::ffff:192.0.2.1', 1);
     const forgotten = table.from('::ffff:192.0.2.1', 2);
     for (let i = 0; i < 3 * ROUTES_MAX; i++) {

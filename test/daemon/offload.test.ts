@@ -1,0 +1,124 @@
+import { createSocket } from 'node:dgram';
+import { afterEach, describe, expect, it } from 'vitest';
+import { randomBytes } from '../../base/rng.ts';
+import { loadFfi } from '../../daemon/ffi.ts';
+import { openOffloadSocket } from '../../daemon/offload-socket.ts';
+import { BindError, UdpSocket, type UdpSocketOptions } from '../../daemon/udp-socket.ts';
+import { SeededRng } from '../../sim/rng.ts';
+import { ipEndpoint } from '../../wire/ip-endpoint.ts';
+
+const SEED = 9;
+const rng = new SeededRng(SEED);
+const V4_LOOPBACK = Uint8Array.of(127, 0, 0, 1);
+const ffi = await loadFfi();
+const probe = ffi && openOffloadSocket(ffi, { host: '127.0.0.1', port: 0, bufferBytes: 4_096 });
+if (probe !== undefined) closeDescriptor(probe.descriptor);
+const canCut = probe?.sendsSegments === true && probe.joinsReceived;
+
+const opened: UdpSocket[] = [];
+afterEach(async () => {
+  for (let one = opened.pop(); one !== undefined; one = opened.pop()) await one.close();
+});
+
+/** A socket, and what it was brought: the reads, each joined of as many packets as the kernel liked. */
+async function open(options: Partial<UdpSocketOptions> = {}): Promise<{ socket: UdpSocket; reads: Uint8Array[] }> {
+  const reads: Uint8Array[] = [];
+  const listener = { datagram: (_route: unknown, bytes: Uint8Array) => reads.push(bytes), writable: () => undefined };
+  const socket = await UdpSocket.open({ index: 0, ffi, listener, ...options });
+  opened.push(socket);
+  return { socket, reads };
+}
+
+/** The socket of `dgram` closes a descriptor that it was given. */
+function closeDescriptor(fd: number): void {
+  const socket = createSocket('udp4');
+  socket.bind({ fd }, () => socket.close());
+}
+
+function total(reads: readonly Uint8Array[]): number {
+  return reads.reduce((sum, { length }) => sum + length, 0);
+}
+
+describe.skipIf(!canCut)(`a socket that the kernel helps (skipped where there is no such kernel), seed ${SEED}`, () => {
+  it.each([
+    ['of both families', {}],
+    ['of IPv4', { host: '127.0.0.1' }],
+  ])('%s sends a batch in one piece, which arrives as it was in few reads', async (_, where) => {
+    const from = await open(where);
+    const to = await open(where);
+    expect(from.socket.offload).toEqual({ cutsBatches: true, joinsPackets: true, searchesMtu: true });
+    const route = from.socket.routeTo(ipEndpoint(V4_LOOPBACK, to.socket.localPort));
+    for (const [segmentSize, length] of [
+      [1_200, 54 * 1_200],
+      [1_200, 39 * 1_200 + 7],
+      [1_452, 2_904],
+      [9_000, 63_000],
+    ] as const) {
+      to.reads.length = 0;
+      const batch = randomBytes(rng, length);
+      expect(from.socket.send({ route, length, segmentSize }, batch)).toBe(Math.ceil(length / segmentSize));
+      await expect.poll(() => total(to.reads)).toBe(length);
+      expect(Buffer.compare(Buffer.concat(to.reads), batch)).toBe(0);
+      expect(to.reads.length).toBeLessThan(length / segmentSize);
+    }
+    await from.socket.drained();
+    expect(from.socket.counts.datagramsSent).toBe(54 + 40 + 2 + 7);
+    expect([...from.socket.errors]).toEqual([]);
+  });
+
+  it('leaves a packet whole that is larger than the pieces of the batch before it', async () => {
+    const from = await open({ host: '127.0.0.1' });
+    const plain = await open({ host: '127.0.0.1', ffi: undefined });
+    const route = from.socket.routeTo(ipEndpoint(V4_LOOPBACK, plain.socket.localPort));
+    const bytes = randomBytes(rng, 60_000);
+    from.socket.send({ route, length: 2_400, segmentSize: 1_200 }, bytes);
+    from.socket.send({ route, length: 1_452, segmentSize: 1_452 }, bytes);
+    from.socket.send({ route, length: 60_000, segmentSize: 60_000 }, bytes);
+    from.socket.send({ route, length: 3_601, segmentSize: 1_200 }, bytes);
+    await expect
+      .poll(() => plain.reads.map(({ length }) => length))
+      .toEqual([...[1_200, 1_200, 1_452, 60_000], ...[1_200, 1_200, 1_200, 1]]);
+  });
+
+  it('says of a port in use what a socket without help says', async () => {
+    const { socket } = await open();
+    const refusals = [ffi, undefined].map((lent) =>
+      open({ ffi: lent, port: socket.localPort }).then(
+        () => undefined,
+        (error: unknown) => error as BindError,
+      ),
+    );
+    const [withHelp, without] = await Promise.all(refusals);
+    expect(withHelp).toBeInstanceOf(BindError);
+    expect([withHelp!.code, withHelp!.message, withHelp!.systemCode]).toEqual([
+      without!.code,
+      without!.message,
+      without!.systemCode,
+    ]);
+    await expect(open({ host: '192.0.2.1' })).rejects.toThrow('EADDRNOTAVAIL');
+  });
+
+  it('sends one by one what the kernel refuses to cut, and asks it again for smaller pieces only', async () => {
+    const from = await open({ host: '127.0.0.1' });
+    const to = await open({ host: '127.0.0.1' });
+    const route = from.socket.routeTo(ipEndpoint(V4_LOOPBACK, to.socket.localPort));
+    // More pieces than the kernel cuts (128 at the most): EINVAL.
+    const batch = randomBytes(rng, 60_000);
+    from.socket.send({ route, length: 60_000, segmentSize: 100 }, batch);
+    await from.socket.drained();
+    expect([...from.socket.errors]).toEqual([['EINVAL', 1]]);
+    expect(from.socket.offload.cutsBatches).toBe(false);
+    from.socket.send({ route, length: 12_000, segmentSize: 4_000 }, batch);
+    await expect.poll(() => total(to.reads)).toBe(12_000);
+    expect([...from.socket.errors]).toEqual([['EINVAL', 1]]);
+  });
+});
+
+describe('a socket without help', () => {
+  it('says so, tries no packets but those every path carries, except on this machine', async () => {
+    const { socket } = await open({ ffi: undefined });
+    expect(socket.offload).toEqual({ cutsBatches: false, joinsPackets: false, searchesMtu: false });
+    expect(socket.routeTo(ipEndpoint(Uint8Array.of(192, 0, 2, 1), 1)).mtuMax).toBe(1_200);
+    expect(socket.routeTo(ipEndpoint(V4_LOOPBACK, 1)).mtuMax).toBe(65_507);
+  });
+});
