@@ -5,7 +5,6 @@ import { WarrenError } from '../base/errors.ts';
 import { ControlClient } from '../ipc/client.ts';
 import { socketToUse } from '../ipc/socket-path.ts';
 import type { Arguments } from './arguments.ts';
-import { programName } from './program-name.ts';
 
 /** One question, or a few, to the daemon that `--socket`, the environment or the configuration names. */
 export async function withDaemon<T>(
@@ -52,8 +51,6 @@ export async function explained<T>(connecting: Promise<T>): Promise<T> {
     return await connecting;
   } catch (error) {
     if (!(error instanceof WarrenError) || error.code !== 'ERR_WARREN_DAEMON_NOT_RUNNING') throw error;
-    const program = programName();
-    const hint = program === 'warren' ? 'start one with: warren up' : `start one with: ${program} up (or npm start)`;
-    throw new WarrenError('ERR_WARREN_NO_DAEMON', error.message, hint);
+    throw new WarrenError('ERR_WARREN_NO_DAEMON', error.message, 'start one with: warren up');
   }
 }

@@ -54,6 +54,22 @@ export function pairs(entries: readonly (readonly [string, string])[], indent = 
   return entries.map(([name, value]) => `${indent}${name.padEnd(width)}  ${value}`).join('\n');
 }
 
+/** What a peer calls itself, where it is not called so here; whoever prints it escapes it. */
+export function otherClaim({ name, callsItself }: Claimed): string {
+  return callsItself === name ? '' : callsItself;
+}
+
+/** A peer's name in a table. */
+export function nameCell(peer: Claimed): string {
+  const claim = otherClaim(peer);
+  return claim === '' ? peer.name : `${peer.name || '-'} (calls itself ${claim})`;
+}
+
+interface Claimed {
+  readonly name: string;
+  readonly callsItself: string;
+}
+
 /** What people call a node. */
 export function displayName({ name, address }: { readonly name: string; readonly address: string }): string {
   return name === '' ? address : name;

@@ -25,7 +25,7 @@ export async function helpFor(words: readonly string[]): Promise<string> {
 
 const WIDTH_MAX = 110;
 const USAGE = "$0 COMMAND: a permanent address and encrypted streams for this machine's programs";
-const EPILOGUE = 'warren COMMAND --help says more. To begin: warren up; to see it work: warren demo.';
+const EPILOGUE = 'warren help COMMAND says more. To begin: warren up; to see it work: warren demo.';
 
 function registerGroup(parser: Argv, group: string): void {
   parser.command(group, GROUPS[group]!, (inner) => {

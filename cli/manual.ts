@@ -1,6 +1,7 @@
 import { type CommandEntry, wordsOf } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { GLOBAL_OPTIONS } from './common.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 import { programName } from './program-name.ts';
 
 /** The help for programs: every command, or the one that was asked about. */
@@ -13,7 +14,7 @@ export async function manual(one: CommandEntry | undefined): Promise<object> {
     output: {
       success: { ok: true, data: {} },
       failure: { ok: false, error: { code: 'ERR_WARREN_…', message: '', hint: '' } },
-      exitCodes: { '0': 'done', '1': 'failed', '2': 'the command line or a setting is wrong' },
+      exitCodes: EXIT_CODES,
     },
   };
 }

@@ -1,6 +1,9 @@
+import type { Writable } from 'node:stream';
 import { WarrenError } from '../base/errors.ts';
-import { escapeText } from '../daemon/escape.ts';
+import { escapeSentence } from '../daemon/escape.ts';
+import { standardOutput } from './standard-output.ts';
 import { type Style, styleFor } from './style.ts';
+import type { TypedCommands } from './typed-commands.ts';
 
 /**
  * What a command says. For programs one line of JSON, `{"ok":true,"data":…}` or `{"ok":false,"error":{…}}`; for people text, with
@@ -9,13 +12,15 @@ import { type Style, styleFor } from './style.ts';
 export class Output {
   readonly isJson: boolean;
   readonly style: Style;
-  readonly #stream: NodeJS.WriteStream;
+  /** For commands in what it says. */
+  readonly commands: TypedCommands;
+  readonly #stream: Writable;
 
-  /** `speaksOnStderr`: standard output is somebody's bytes. */
-  constructor(isJson: boolean, speaksOnStderr: boolean) {
+  constructor({ isJson, speaksOnStderr, commands }: OutputOptions) {
     this.isJson = isJson;
-    this.#stream = speaksOnStderr ? process.stderr : process.stdout;
-    this.style = styleFor(this.#stream);
+    this.commands = commands;
+    this.#stream = speaksOnStderr ? process.stderr : standardOutput();
+    this.style = styleFor(speaksOnStderr ? process.stderr : process.stdout);
   }
 
   /** What the command was for. `text` is without its last line break. */
@@ -34,21 +39,25 @@ export class Output {
   }
 
   failure(error: unknown): void {
-    const { code, message, hint } = describe(error);
+    const { code, message, hint: general } = describe(error);
+    const hint = this.commands.inSentence(general);
     if (this.isJson) {
       this.#stream.write(jsonLine({ ok: false, error: { code, message, hint } }));
       return;
     }
     const { red, dim } = styleFor(process.stderr);
-    const said = escapeText(message, SENTENCE_LENGTH_MAX);
-    process.stderr.write(`${red('warren:')} ${said} ${dim(`(${code})`)}\n`);
-    if (hint !== '') process.stderr.write(`  ${escapeText(hint, SENTENCE_LENGTH_MAX)}\n`);
+    process.stderr.write(`${red('warren:')} ${escapeSentence(message)} ${dim(`(${code})`)}\n`);
+    if (hint !== '') process.stderr.write(`  ${escapeSentence(hint)}\n`);
     if (!(error instanceof WarrenError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
 }
 
-/** A sentence with a path or two in it. */
-const SENTENCE_LENGTH_MAX = 2_000;
+export interface OutputOptions {
+  readonly isJson: boolean;
+  /** Standard output is somebody's bytes. */
+  readonly speaksOnStderr: boolean;
+  readonly commands: TypedCommands;
+}
 
 /** What is no `WarrenError` is a mistake of ours. */
 function describe(error: unknown): { readonly code: string; readonly message: string; readonly hint: string } {

@@ -1,7 +1,8 @@
 import parser from 'yargs-parser';
 import type { CommandOption } from './command.ts';
+import { UsageError } from './usage-error.ts';
 
-/** Words that are no options, and options by name: `true`, text, or a list of those where one was given more than once. */
+/** Words that are no options, and options by name: `true`, text, or a list of texts where one was given more than once. */
 export interface ParsedWords {
   readonly words: readonly string[];
   readonly options: Readonly<Record<string, unknown>>;
@@ -16,12 +17,31 @@ export interface ParsedWords {
 export function parseWords(words: readonly string[], options: Readonly<Record<string, CommandOption>>): ParsedWords {
   const named = (type: CommandOption['type']): string[] =>
     Object.entries(options).flatMap(([name, option]) => (option.type === type ? [name] : []));
-  const { _: rest, ...given } = parser([...words], {
-    string: [...named('string'), '_'],
-    boolean: named('boolean'),
-    configuration: CONFIGURATION,
+  const { flags, rest } = takeFlags(words, named('boolean'));
+  const { _: plain, ...given } = parser(rest, { string: [...named('string'), '_'], configuration: CONFIGURATION });
+  return { words: plain as readonly string[], options: { ...given, ...flags } };
+}
+
+/**
+ * Options without a value are taken out first, for yargs would give them one: `--json=foo` it reads as not set, and of
+ * `--json true` it takes the word away, which may be a peer's name. Behind `--` all are words. Thrown: a value for one.
+ */
+function takeFlags(words: readonly string[], names: readonly string[]): TakenFlags {
+  const end = words.includes('--') ? words.indexOf('--') : words.length;
+  const flags: Record<string, true> = {};
+  const rest = words.filter((word, i) => {
+    const name = /^--([^=]+)/s.exec(word)?.[1];
+    if (i >= end || name === undefined || !names.includes(name)) return true;
+    if (word.includes('=')) throw new UsageError(`--${name} takes no value`, `say --${name}, or leave it out`);
+    flags[name] = true;
+    return false;
   });
-  return { words: rest as readonly string[], options: given };
+  return { flags, rest };
+}
+
+interface TakenFlags {
+  readonly flags: Readonly<Record<string, true>>;
+  readonly rest: string[];
 }
 
 const CONFIGURATION = {

@@ -1,18 +1,37 @@
-/** What becomes of us when whoever reads our output leaves, as `head` does. */
+import { WarrenError } from '../base/errors.ts';
+import type { Output } from './output.ts';
+import { standardOutput } from './standard-output.ts';
 
-/** Most commands have nothing more to do then: that is no failure of theirs. */
-export function endWithReader(): void {
-  process.stdout.on('error', onOutputError);
-  // Errors and notes that nobody hears change nothing.
+/**
+ * What becomes of us when our output cannot be written: its reader has left, as `head` does, or the disk is full. What stands on
+ * standard error goes beside the output and changes nothing where it is lost.
+ */
+
+/** Most commands have nothing more to do then. `complaint` goes to standard error, whatever form was asked for. */
+export function endWithOutput(complaint: Output): void {
+  onOutputError = (error) => {
+    // Who reads no more has read enough: that is no failure, and one that was to be told is one none the less.
+    if (error.code === 'EPIPE') process.exit();
+    complaint.failure(unwritable(error));
+    process.exit(1);
+  };
+  standardOutput().on('error', onOutputError);
   process.stderr.on('error', () => undefined);
 }
 
 /** A daemon goes on: it is not for its reader that it runs. */
-export function outliveReader(): void {
-  process.stdout.off('error', onOutputError).on('error', () => undefined);
+export function outliveOutput(): void {
+  if (onOutputError !== undefined) standardOutput().off('error', onOutputError);
+  standardOutput().on('error', () => undefined);
 }
 
-function onOutputError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
+let onOutputError: ((error: NodeJS.ErrnoException) => void) | undefined;
+
+function unwritable({ code = 'unknown', message }: NodeJS.ErrnoException): WarrenError {
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new WarrenError(
+    isFull ? 'ERR_WARREN_DISK_FULL' : 'ERR_WARREN_OUTPUT',
+    `standard output cannot be written: ${isFull ? `the disk is full (${code})` : code === 'unknown' ? message : code}`,
+    `${isFull ? 'free some space' : 'send it elsewhere'}, and run this again: what has been written is not whole`,
+  );
 }

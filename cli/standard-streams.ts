@@ -1,4 +1,6 @@
+import { fileError } from '../daemon/file-errors.ts';
 import type { WarrenStream } from '../sdk/stream.ts';
+import { standardOutput } from './standard-output.ts';
 
 /**
  * Standard input goes into the stream and the stream to standard output, byte for byte, each as fast as its reader takes it.
@@ -8,9 +10,13 @@ import type { WarrenStream } from '../sdk/stream.ts';
  * nobody there means to go on typing to somebody who has said the last word.
  */
 export function joinStandardStreams(stream: WarrenStream): Promise<void> {
-  const { stdin, stdout } = process;
+  const { stdin } = process;
+  const stdout = standardOutput();
   return new Promise((resolve, reject) => {
-    const onInputError = (error: Error): void => void stream.destroy(error);
+    // A directory, for instance. The far side is told that this is no end.
+    const onInputError = (error: Error): void => {
+      stream.destroy(fileError('read', 'standard input', error) as Error);
+    };
     let failure: unknown;
     stream.on('error', (error) => {
       failure = error;

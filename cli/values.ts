@@ -1,6 +1,7 @@
 import { MILLISECOND } from '../base/time.ts';
 import { parseDuration } from '../daemon/config-values.ts';
 import { quoteText } from '../daemon/escape.ts';
+import { isSpanWithin, type SpanBounds, TIMEOUT_MS } from '../ipc/value-bounds.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The words that ports, sizes and times are written in on the command line. */
@@ -52,12 +53,26 @@ export function parseSize(option: string, text: string, most: number): number {
   throw new UsageError(`--${option}: ${quoteText(text)} is no size that can be`, 'as 500KB, 64MB, 1GiB');
 }
 
-const MILLISECONDS_MAX: number = 24 * 3_600_000;
-
 /** In milliseconds. */
-export function parseTime(option: string, text: string, least = 1): number {
+export function parseTime(option: string, text: string, bounds: SpanBounds = TIMEOUT_MS): number {
   const parsed = parseDuration(text);
   const time = parsed === undefined ? -1 : Math.round(parsed.value / MILLISECOND);
-  if (time >= least && time <= MILLISECONDS_MAX) return time;
-  throw new UsageError(`--${option}: ${quoteText(text)} is no time that can be`, 'as 500ms, 5s, 2m, 1h');
+  if (isSpanWithin(time, bounds)) return time;
+  const range = `from ${formatTime(bounds.least)} to ${formatTime(bounds.most)}`;
+  throw new UsageError(
+    `--${option}: ${quoteText(text)} is no time that can be`,
+    `a time ${range}, as 500ms, 5s, 2m or 1h`,
+  );
 }
+
+/** As it may be typed, in the largest unit that goes into it. */
+function formatTime(milliseconds: number): string {
+  const [unit, size] = TIME_UNITS.find(([, one]) => milliseconds >= one && milliseconds % one === 0) ?? ['ms', 1];
+  return `${milliseconds / size}${unit}`;
+}
+
+const TIME_UNITS: readonly (readonly [unit: string, milliseconds: number])[] = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+];

@@ -2,8 +2,10 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
 import { MILLISECOND, SECOND } from '../base/time.ts';
 import { socketPaths } from '../ipc/socket-path.ts';
+import { PEER_TIMEOUT_MS } from '../ipc/value-bounds.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import { isName } from '../wire/names.ts';
+import { DATAGRAM_BYTES_MAX } from './udp-route.ts';
 
 /** The words that configuration values are written in. Each parser gives the value, or `undefined` where the text is none. */
 
@@ -24,11 +26,6 @@ export interface ListenAddress {
   /** 0 for any free one. */
   readonly port: number;
 }
-
-const PEER_TIMEOUT_MIN: number = 1 * SECOND;
-const PEER_TIMEOUT_MAX: number = 3_600 * SECOND;
-/** What fits into a UDP datagram over IPv4. */
-const MTU_MAX = 65_507;
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: MILLISECOND,
@@ -64,8 +61,9 @@ export function formatListenAddress({ host, port }: ListenAddress): string {
   return host !== undefined && isIPv4(host) ? `${host}:${port}` : `[${host ?? '::'}]:${port}`;
 }
 
+/** Nothing at all is no name, which is something to be said too. */
 export function parseName(text: string): Parsed<string> {
-  return isName(text) ? { value: text } : undefined;
+  return text === '' || isName(text) ? { value: text } : undefined;
 }
 
 /** In microseconds. Without a unit a number means nothing. */
@@ -77,12 +75,13 @@ export function parseDuration(text: string): Parsed<number> {
 export function parsePeerTimeout(text: string): Parsed<number> {
   const duration = parseDuration(text);
   if (duration === undefined) return undefined;
-  return duration.value >= PEER_TIMEOUT_MIN && duration.value <= PEER_TIMEOUT_MAX ? duration : undefined;
+  const { least, most } = PEER_TIMEOUT_MS;
+  return duration.value >= least * MILLISECOND && duration.value <= most * MILLISECOND ? duration : undefined;
 }
 
 export function parseMtu(text: string): Parsed<number> {
   const bytes = /^[1-9]\d{3,4}$/.test(text) ? Number(text) : 0;
-  return bytes >= BASE_MTU && bytes <= MTU_MAX ? { value: bytes } : undefined;
+  return bytes >= BASE_MTU && bytes <= DATAGRAM_BYTES_MAX ? { value: bytes } : undefined;
 }
 
 export function parseChoice<T>(choices: Readonly<Record<string, T>>): (text: string) => Parsed<T> {

@@ -3,7 +3,6 @@ import { WarrenError } from '../base/errors.ts';
 import { SECOND } from '../base/time.ts';
 import { socketPaths } from '../ipc/socket-path.ts';
 import type { ControllerName } from '../transport/congestion/controller.ts';
-import { BASE_MTU } from '../transport/constants.ts';
 import { placeIn, readConfigFile } from './config-file.ts';
 import type { ListenAddress, Parsed, ValueContext } from './config-values.ts';
 import {
@@ -19,6 +18,7 @@ import { quoteText } from './escape.ts';
 import { PORT_DEFAULT } from './listen-port.ts';
 import type { LogFormat, LogLevel } from './log.ts';
 import { nearest } from './nearest.ts';
+import { DATAGRAM_BYTES_MAX } from './udp-route.ts';
 
 /**
  * What a daemon may be told, and where: on the command line, in the environment, in `config.json` of its state directory; the
@@ -33,6 +33,7 @@ export interface DaemonConfig {
   readonly socket: string;
   /** Where it is left out: every address, and the port of the last time, else 4440, else the next free one. */
   readonly listen: ListenAddress | undefined;
+  /** Empty where it is to have none; left out, the name of the last time. */
   readonly name: string | undefined;
   readonly passphraseFile: string | undefined;
   readonly logLevel: LogLevel;
@@ -44,6 +45,8 @@ export interface DaemonConfig {
   readonly peerTimeout: number;
   /** In bytes. */
   readonly mtu: number;
+  /** Whether the system's help is used where it has any. */
+  readonly offload: boolean;
 }
 
 export type ConfigKey = keyof DaemonConfig;
@@ -107,10 +110,10 @@ export const KEYS: KeyTable = {
     inFile: 'text',
     placeholder: 'NAME',
     help: 'what this node calls itself',
-    expected: 'at most 63 lower-case letters, digits and hyphens',
+    expected: 'at most 63 lower-case letters, digits and hyphens, or "" for none',
     parse: parseName,
     fallback: () => undefined,
-    fallbackText: 'none',
+    fallbackText: 'the name of the last time, else none',
   },
   passphraseFile: {
     flag: 'passphrase-file',
@@ -183,11 +186,22 @@ export const KEYS: KeyTable = {
     env: 'WARREN_MTU',
     inFile: 'number',
     placeholder: 'BYTES',
-    help: 'the largest packet to try; above 1200 only where nothing on the way cuts packets up, as on loopback',
+    help: 'the largest packet to try; what a path carries is found by search',
     expected: 'a number of bytes from 1200 to 65507',
     parse: parseMtu,
-    fallback: () => BASE_MTU,
-    fallbackText: '1200',
+    fallback: () => DATAGRAM_BYTES_MAX,
+    fallbackText: '65507',
+  },
+  offload: {
+    flag: 'offload',
+    env: 'WARREN_OFFLOAD',
+    inFile: 'text',
+    placeholder: 'WHEN',
+    help: 'whether the kernel may cut and join packets, and OpenSSL be called directly',
+    expected: 'auto or off',
+    parse: parseChoice<boolean>({ auto: true, off: false }),
+    fallback: () => true,
+    fallbackText: 'auto: where the system can',
   },
 };
 

@@ -2,36 +2,32 @@ import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
 import { wipeIdentity } from '../crypto/identity.ts';
-import { opensslBackend } from '../crypto/openssl.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { LocalServer } from '../ipc/server.ts';
 import { prepareSocketDirectory, socketPaths } from '../ipc/socket-path.ts';
 import type { DaemonConfig } from './config.ts';
 import { formatListenAddress } from './config-values.ts';
 import { DirectoryLock } from './directory-lock.ts';
-import { loadOrCreateIdentity } from './key-file.ts';
-import { loadPort, PORT_FILE_BYTES_MAX, portsToTry, savePort } from './listen-port.ts';
+import { HOME_FILES, openHome, openNodeAt, type WhereToListen } from './home.ts';
+import { portsToTry } from './listen-port.ts';
 import type { Log } from './log.ts';
-import { Node, type NodeOptions } from './node.ts';
 import { openOwnDirectory } from './own-directory.ts';
 import { readPassphrase } from './passphrase-file.ts';
-import { StateFile } from './state-file.ts';
-import { SystemRng } from './system-rng.ts';
-import { BindError } from './udp-socket.ts';
+import { StartTraces } from './start-traces.ts';
 
 /**
  * A daemon: a node with a state directory that is its own, an identity and a peer book that last, and the local socket. What is
  * process about it (signals, exit codes, standing in the background) is not here, so that a program can run one inside itself.
  *
- * Each step of the start leaves behind how it is undone. A start that fails undoes what was done, the last first; a stop is the
- * same.
+ * Each step of the start leaves behind how it is undone. A start that fails undoes what was done, the last first, and leaves
+ * nothing that was not there; a stop is the same, but that what lasts from one start to the next stays.
  */
 export async function startDaemon(config: DaemonConfig, options: DaemonOptions): Promise<RunningDaemon> {
   const undo = new UndoList(options.log);
   try {
     return await start(config, options, undo);
   } catch (error) {
-    await undo.run();
+    await undo.run('failed');
     throw error;
   }
 }
@@ -72,41 +68,49 @@ async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoLis
   const { log } = options;
   const paths = socketPaths({ WARREN_SOCKET: config.socket });
   const { directory: socket } = paths;
+  const traces = new StartTraces();
+  undo.addWhereFailed(() => traces.removeDirectories());
+  traces.noteDirectory(config.state);
+  traces.noteDirectory(socket);
   const { path: state } = openOwnDirectory(config.state, 'state directory');
   prepareSocketDirectory(socket);
   const locks = await lockDirectories(state, socket, undo);
+  // After the locks, so that it is undone before them: an identity that nobody has been told of yet goes with its start.
+  undo.addWhereFailed(() => traces.removeFiles());
+  for (const name of HOME_FILES) traces.noteFile(join(state, name));
   const isHeld = (): boolean => locks.every((lock) => lock.isHeld());
 
-  const { identity, created } = openIdentity(config, state);
-  undo.add(() => wipeIdentity(identity));
+  const { passphraseFile, listen } = config;
+  const passphrase = (): Secret | undefined =>
+    passphraseFile === undefined ? undefined : readPassphrase(passphraseFile);
+  const home = openHome(state, { isHeld, passphrase });
+  undo.add(() => wipeIdentity(home.identity));
 
   const stopping = new Stopping(undo, log);
-  const portFile = new StateFile(state, 'udp-port', { bytesMax: PORT_FILE_BYTES_MAX, isHeld });
-  const node = await openNode(config, portFile, log, {
-    identity,
+  const where: WhereToListen = { listen, portsToTry, warn: (kind, error) => log.warn(kind, { error }) };
+  const node = await openNodeAt(home, where, {
     profile: config.name === undefined ? {} : { name: config.name },
     config: { congestion: config.congestion, peerTimeout: config.peerTimeout, mtuMax: config.mtu },
-    peers: new StateFile(state, 'peers.json', { bytesMax: PEER_BOOK_BYTES_MAX, isHeld }),
+    offload: config.offload,
     version: options.version,
     log: ({ level, event, fields }) => log.event(level, event, fields),
     onShutdown: () => void stopping.stop(),
   });
   undo.add(() => node.close());
-  const server = await LocalServer.open({ host: node, paths });
+  const server = await LocalServer.open({ host: node, paths, warn: (kind, fields) => log.warn(kind, fields) });
   undo.add(async () => {
     // First, so that what programs have written arrives: the server's end is the end of their streams.
     await node.close();
     await server.close();
   });
-  attempt(log, 'port-not-remembered', () => savePort(portFile, node.localPort));
 
   const report: StartReport = {
     pid: process.pid,
     ...node.self,
-    created,
+    created: home.created,
     state,
     socket,
-    listen: formatListenAddress({ host: config.listen?.host, port: node.localPort }),
+    listen: formatListenAddress({ host: node.localHost, port: node.localPort }),
   };
   undo.add(watchLocks(isHeld, stopping, log));
   log.info('started', { ...report });
@@ -128,37 +132,6 @@ async function lockDirectories(state: string, socket: string, undo: UndoList): P
   return locks;
 }
 
-function openIdentity(config: DaemonConfig, state: string): ReturnType<typeof loadOrCreateIdentity> {
-  let passphrase: Secret | undefined;
-  try {
-    passphrase = config.passphraseFile === undefined ? undefined : readPassphrase(config.passphraseFile);
-    return loadOrCreateIdentity(join(state, 'identity.json'), {
-      backend: opensslBackend,
-      rng: new SystemRng(),
-      network: NETWORK,
-      passphrase,
-    });
-  } finally {
-    passphrase?.wipe();
-  }
-}
-
-/** On the port that was asked for; where none was, on the first that can be had. */
-async function openNode(config: DaemonConfig, portFile: StateFile, log: Log, options: NodeOptions): Promise<Node> {
-  const { listen } = config;
-  if (listen !== undefined) return Node.open({ ...options, udp: listen });
-  const ports = portsToTry(attempt(log, 'port-forgotten', () => loadPort(portFile)));
-  for (const port of ports.slice(0, -1)) {
-    try {
-      return await Node.open({ ...options, udp: { port } });
-    } catch (error) {
-      // In use; or a port of an earlier start under another user, who could have it.
-      if (!(error instanceof BindError)) throw error;
-    }
-  }
-  return Node.open({ ...options, udp: { port: ports.at(-1)! } });
-}
-
 /** Not to be asked for by a removed file; and soon enough that two daemons of one identity do not live side by side. */
 function watchLocks(isHeld: () => boolean, stopping: Stopping, log: Log): () => void {
   const timer = setInterval(() => {
@@ -174,17 +147,6 @@ function watchLocks(isHeld: () => boolean, stopping: Stopping, log: Log): () => 
   }, LOCK_WATCH_MS);
   timer.unref();
   return () => clearInterval(timer);
-}
-
-/** What is of use and not of need: the daemon runs without. */
-function attempt<T>(log: Log, kind: string, step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof WarrenError)) throw error;
-    log.warn(kind, { error });
-    return undefined;
-  }
 }
 
 /** Stops once, whoever asks, and tells everybody who waits for that. */
@@ -206,7 +168,7 @@ class Stopping {
   async stop(error?: Error): Promise<void> {
     if (!this.#isStopping) {
       this.#isStopping = true;
-      await this.#undo.run();
+      await this.#undo.run('stopped');
       this.#log.info('stopped', {});
       this.#resolve(error);
     }
@@ -216,7 +178,7 @@ class Stopping {
 
 /** How to take back what was done, the last first. A step that fails or hangs does not keep the others from being taken. */
 class UndoList {
-  readonly #steps: (() => unknown)[] = [];
+  readonly #steps: { readonly step: () => unknown; readonly isForFailure: boolean }[] = [];
   readonly #log: Log;
 
   constructor(log: Log) {
@@ -224,13 +186,18 @@ class UndoList {
   }
 
   add(step: () => unknown): void {
-    this.#steps.push(step);
+    this.#steps.push({ step, isForFailure: false });
   }
 
-  async run(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+  addWhereFailed(step: () => unknown): void {
+    this.#steps.push({ step, isForFailure: true });
+  }
+
+  async run(why: 'failed' | 'stopped'): Promise<void> {
+    for (let next = this.#steps.pop(); next !== undefined; next = this.#steps.pop()) {
+      if (next.isForFailure && why === 'stopped') continue;
       try {
-        await withLimit(step());
+        await withLimit(next.step());
       } catch (error) {
         this.#log.warn('stop-incomplete', { error: error instanceof Error ? error : String(error) });
       }
@@ -250,10 +217,6 @@ async function withLimit(work: unknown): Promise<void> {
   }
 }
 
-/** The one network there is. */
-const NETWORK = 0;
-/** 4,096 peers, each with a record of 600 bytes and eight endpoints as text. */
-const PEER_BOOK_BYTES_MAX: number = 32 * 2 ** 20;
 const LOCK_WATCH_MS = 5_000;
 /** More than node and server together take by themselves. */
 const STEP_MS_MAX = 10_000;

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
 import type { DaemonConfig } from './config.ts';
 import type { StartReport } from './daemon.ts';
+import { LOCK_NAME } from './directory-lock.ts';
 import { fileError, quietly, shellWord } from './file-errors.ts';
 import { openOwnDirectory } from './own-directory.ts';
+import { StartTraces } from './start-traces.ts';
 
 /**
  * A daemon in the background: the same command once more, in a session of its own, with its log in a file. It tells over a
@@ -13,8 +15,24 @@ import { openOwnDirectory } from './own-directory.ts';
  * the sockets the moment the command returns.
  */
 export async function startDetached(config: DaemonConfig, options: DetachOptions): Promise<StartReport> {
-  const { path: state } = openOwnDirectory(config.state, 'state directory');
-  const logFile = config.logFile ?? join(state, DETACHED_LOG_FILE);
+  const traces = new StartTraces();
+  traces.noteDirectory(config.state);
+  try {
+    const { path: state } = openOwnDirectory(config.state, 'state directory');
+    const logFile = config.logFile ?? join(state, DETACHED_LOG_FILE);
+    // A log that was asked for by name is to stay.
+    if (config.logFile === undefined) traces.noteFile(logFile);
+    return await spawnDaemon(logFile, options);
+  } catch (error) {
+    // Where the daemon could not say what was wrong, its log may. And another that is at work in there may have the log open.
+    const isNeeded = error instanceof WarrenError && error.code === NOT_STARTED;
+    if (!isNeeded && !nodeFs.existsSync(join(config.state, LOCK_NAME))) traces.removeFiles();
+    traces.removeDirectories();
+    throw error;
+  }
+}
+
+async function spawnDaemon(logFile: string, options: DetachOptions): Promise<StartReport> {
   const log = openForAppending(logFile);
   let child: ChildProcess;
   try {

@@ -85,13 +85,14 @@ export class AlreadyRunningError extends WarrenError {
     super(
       'ERR_WARREN_ALREADY_RUNNING',
       `a daemon is at work in the ${what} ${shellWord(directory)} already (pid ${pid})`,
-      'warren status asks it, warren down ends it; a second daemon needs its own --state and --socket',
+      // Where its sockets are is not to be known from here.
+      `warren status asks it and warren down ends it, given the --socket it was started with (or kill ${pid}); a second daemon needs its own --state and --socket`,
     );
     this.pid = pid;
   }
 }
 
-const LOCK_NAME = 'lock';
+export const LOCK_NAME = 'lock';
 const NONCE_BYTES = 12;
 /** How long somebody else may take to replace a stale lock: three calls of the file system. */
 const WAIT_MS_MAX = 5_000;

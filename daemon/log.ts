@@ -2,7 +2,7 @@ import { LruMap } from '../base/bounded.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Instant, WallMs } from '../base/time.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
-import { escapeText } from './escape.ts';
+import { ESCAPED_LENGTH_MAX, escapeSentence, escapeText } from './escape.ts';
 
 /**
  * What the daemon tells its operator: events of a kind, with fields. Lines for people or for programs (JSON, one object a line);
@@ -146,14 +146,15 @@ function shown(fields: LogFields): Record<string, Shown> {
 
 function show(value: LogValue): Shown | undefined {
   if (typeof value === 'string') return escapeText(value);
-  if (value instanceof Error) return escapeText(describeError(value));
+  if (value instanceof Error) return describeError(value);
   if (typeof value !== 'object') return value;
   return value.slice(0, LIST_MAX).map((line) => escapeText(line));
 }
 
+/** What our own errors quote is escaped already; another's may hold anything. */
 function describeError(error: Error): string {
-  const code = error instanceof WarrenError ? error.code : error.name;
-  return `${code}: ${error.message}`;
+  if (error instanceof WarrenError) return escapeSentence(`${error.code}: ${error.message}`, ESCAPED_LENGTH_MAX);
+  return escapeText(`${error.name}: ${error.message}`);
 }
 
 function jsonLine({ time, level, kind, fields, suppressed, dropped }: LogEntry): string {
@@ -175,5 +176,6 @@ function humanLine({ time, level, kind, fields, suppressed, dropped }: LogEntry)
 
 /** In quotes where it would be read as more than one field. */
 function word(value: string | number | boolean): string {
-  return typeof value === 'string' && !/^[^\s"=]+$/.test(value) ? JSON.stringify(value) : String(value);
+  // Its backslashes are escaped, and say what the quotes would have to say.
+  return typeof value === 'string' && !/^[^\s"=]+$/.test(value) ? `"${value.replaceAll('"', '\\"')}"` : String(value);
 }

@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { PATHS_MAX } from '../transport/constants.ts';
 import { type IpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
-import type { PeerEndpoint } from './peer-endpoint.ts';
+import { type PeerEndpoint, whyNotOneNode } from './peer-endpoint.ts';
 import { parseIpAddress } from './udp-route.ts';
 
 /** The addresses of a host name, as text. Rejects with an error that has a `code` where there are none. */
@@ -31,7 +31,11 @@ export async function lookUp(lookup: Lookup, endpoints: readonly PeerEndpoint[])
       if (address !== undefined) return [address];
       try {
         const texts = await lookup(host);
-        return texts.flatMap((text) => toEndpoint(text, port) ?? []);
+        const all = texts.flatMap((text) => toEndpoint(text, port) ?? []);
+        // A resolver that blocks a name answers with 0.0.0.0, which the system would take for this machine.
+        const usable = all.filter((endpoint) => whyNotOneNode(endpoint) === undefined);
+        if (usable.length === 0) failures.push(`${host} (${texts.length === 0 ? 'ENODATA' : `is ${texts[0]}`})`);
+        return usable;
       } catch (error) {
         failures.push(`${host} (${codeOf(error)})`);
         return [];

@@ -31,12 +31,14 @@ export function tunnelStatus(tunnel: Tunnel, name: PeerName, streams: number): T
 }
 
 export function peerStatus(peer: Peer, isConnected: boolean): PeerStatus {
-  return { ...peer.name, endpoints: peer.endpoints, connected: isConnected };
+  const { name, record, endpoints } = peer;
+  return { ...name, callsItself: record.name, endpoints, connected: isConnected };
 }
 
 export function peerReport(peer: Peer, link: PeerLink | undefined, tunnel: Tunnel | undefined): PeerReport {
   return {
     ...peer.name,
+    callsItself: peer.record.name,
     endpoints: peer.endpoints,
     tunnel: tunnel && tunnelStatus(tunnel, peer.name, link?.streams.count ?? 0),
     routes: routesOf(link, tunnel),

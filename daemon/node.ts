@@ -4,13 +4,13 @@ import { WarrenError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
-import { opensslBackend } from '../crypto/openssl.ts';
 import { type IdentityProfile, isRecordError, signIdentityRecord } from '../crypto/records.ts';
 import type {
   AdminHost,
   Binding,
   DatagramBinding,
   DialTarget,
+  Host,
   HostDatagram,
   IncomingStream,
   ListenOptions,
@@ -24,20 +24,23 @@ import type {
   StreamEnd,
   StreamListener,
 } from '../ipc/host.ts';
+import { SharedQuota, type Standing } from '../ipc/shared-quota.ts';
 import { serveEcho } from '../services/echo.ts';
 import { DEFAULT_CONFIG, type TunnelConfig } from '../transport/constants.ts';
 import type { DatagramPorts } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import { formatAddress, isAddressError, parseAddress, sameAddress } from '../wire/address.ts';
 import { encodeIdentityRecord, type IdentityRecord } from '../wire/records.ts';
+import { AppHost } from './app-host.ts';
 import { systemNow } from './clock.ts';
 import { Datagrams } from './datagrams.ts';
 import { EndpointDriver, type EndpointDriverOptions } from './endpoint-driver.ts';
 import { type Lookup, lookupBySystem } from './lookup.ts';
+import { loadNative, type Native, PLAIN } from './native.ts';
 import { peerReport, peerStatus, routeText, tunnelStatus } from './node-status.ts';
 import { NodeStreams } from './node-streams.ts';
 import { Notices } from './notices.ts';
-import { type Peer, PeerBook } from './peer-book.ts';
+import { type Peer, PeerBook, unknownPeer } from './peer-book.ts';
 import { decodePeerBook, encodePeerBook } from './peer-book-file.ts';
 import type { LinkContext } from './peer-link.ts';
 import { ping } from './ping.ts';
@@ -45,6 +48,8 @@ import { PortTable } from './ports.ts';
 import { parseRecordText, recordText } from './record-text.ts';
 import { shutdown } from './stream-errors.ts';
 import { SystemRng } from './system-rng.ts';
+import { DIALS_WAITING_KEPT, DIALS_WAITING_MAX } from './tunnel-streams.ts';
+import { DATAGRAM_BYTES_MAX } from './udp-route.ts';
 
 /** How long what was written may take to arrive when a node is closed. */
 export const CLOSE_GRACE_MS = 5_000;
@@ -65,8 +70,10 @@ export const CLOSE_GRACE_MS = 5_000;
  */
 export class Node implements AdminHost {
   readonly self: PeerName;
+  readonly apps: Host = new AppHost(this);
   readonly #options: NodeOptions;
   readonly #rng: Rng;
+  readonly #native: Native;
   readonly #crypto: CryptoBackend;
   readonly #record: Uint8Array;
   readonly #openedAt: number = performance.now();
@@ -80,16 +87,17 @@ export class Node implements AdminHost {
   /** While closing: asked after every turn whether it may go on. */
   #onTurn: (() => void) | undefined;
 
-  private constructor(options: NodeOptions) {
+  private constructor(options: NodeOptions, native: Native) {
     this.#options = options;
     const { identity } = options;
-    this.#crypto = options.crypto ?? opensslBackend;
+    this.#native = native;
+    this.#crypto = options.crypto ?? native.crypto;
     this.#rng = options.rng ?? new SystemRng();
     const record = signOwnRecord(options);
     this.#record = encodeIdentityRecord(record);
     const key = toHex(identity.signing.publicKey);
     this.self = { address: formatAddress(identity.address), name: record.name, key };
-    this.#book = openBook(options, this.#crypto);
+    this.#book = openBook(options, this.self, this.#crypto);
     const send = (peer: PeerName, ports: DatagramPorts, data: Uint8Array): void =>
       this.#sendDatagram(peer, ports, data);
     this.#datagrams = new Datagrams({ self: this.self, find: (peer) => this.resolve(peer), send }, this.#notices);
@@ -100,41 +108,46 @@ export class Node implements AdminHost {
    * ERR_WARREN_PORT_IN_USE or ERR_WARREN_BIND).
    */
   static async open(options: NodeOptions): Promise<Node> {
-    const node = new Node(options);
+    const node = new Node(options, options.offload === false ? PLAIN : await loadNative());
     await node.#start();
     return node;
   }
 
-  /** Of the UDP socket, as bound. */
+  /** Of the UDP socket, as bound: `0.0.0.0` where there is no IPv6. */
+  get localHost(): string {
+    return this.#driver.localHost;
+  }
+
+  /** Likewise. */
   get localPort(): number {
     return this.#driver.localPort;
   }
 
   // Programs: `Host`.
 
-  dial(target: DialTarget, listener: StreamListener): StreamEnd {
+  dial(target: DialTarget, listener: StreamListener, standing: Standing = 'owner'): StreamEnd {
     this.#requireOpen();
-    return this.#streams.dial(this.#find(target.peer), target, listener);
+    return this.#streams.dial(this.#find(target.peer), target, listener, standing);
   }
 
-  listen(options: ListenOptions, incoming: (stream: IncomingStream) => void): Binding {
+  listen(options: ListenOptions, incoming: (stream: IncomingStream) => void, standing: Standing = 'owner'): Binding {
     this.#requireOpen();
-    return this.#streams.listen(options, incoming);
+    return this.#streams.listen(options, incoming, standing);
   }
 
-  bind(port: number, receive: (datagram: HostDatagram) => void): DatagramBinding {
+  bind(port: number, receive: (datagram: HostDatagram) => void, standing: Standing = 'owner'): DatagramBinding {
     this.#requireOpen();
-    return this.#datagrams.bind(port, receive);
+    return this.#datagrams.bind(port, receive, standing);
   }
 
   resolve(peer: string): PeerName {
     return this.#find(peer)?.name ?? this.self;
   }
 
-  async ping(peer: string, options: PingOptions): Promise<PingReply> {
+  async ping(peer: string, options: PingOptions, standing: Standing = 'owner'): Promise<PingReply> {
     const found = this.#find(peer);
     const ways = {
-      dial: (target: DialTarget, listener: StreamListener) => this.dial(target, listener),
+      dial: (target: DialTarget, listener: StreamListener) => this.dial(target, listener, standing),
       now: systemNow,
       rng: this.#rng,
     };
@@ -144,7 +157,7 @@ export class Node implements AdminHost {
   }
 
   status(): NodeStatus {
-    const { counts, errors, localPort } = this.#driver;
+    const { counts, errors, localHost, localPort, offload } = this.#driver;
     const { tunnels, drops } = this.#driver.use((endpoint) => ({
       tunnels: endpoint.tunnels,
       drops: endpoint.drops.entries(),
@@ -154,7 +167,8 @@ export class Node implements AdminHost {
       version: this.#options.version ?? '',
       pid: process.pid,
       uptime: Math.round(performance.now() - this.#openedAt),
-      udp: { host: this.#options.udp?.host ?? '::', port: localPort },
+      udp: { host: localHost, port: localPort, ...offload },
+      crypto: this.#crypto.name,
       listening: this.#streams.listening,
       tunnels: tunnels.map((tunnel) => {
         const streams = this.#streams.link(tunnel.key)?.streams.count ?? 0;
@@ -174,16 +188,14 @@ export class Node implements AdminHost {
   }
 
   peers(): readonly PeerStatus[] {
-    return this.#book.all.map((peer) => {
-      const isSelf = peer.key === this.self.key;
-      return peerStatus(peer, isSelf || this.#streams.link(peer.key)?.isUp === true);
-    });
+    return this.#book.all.map((peer) => peerStatus(peer, this.#streams.link(peer.key)?.isUp === true));
   }
 
   why(peer: string): PeerReport {
     const found = this.#find(peer);
     if (found === undefined) {
-      return { ...this.self, endpoints: [], tunnel: undefined, routes: [], lastError: '', advice: '' };
+      const callsItself = this.self.name;
+      return { ...this.self, callsItself, endpoints: [], tunnel: undefined, routes: [], lastError: '', advice: '' };
     }
     const tunnel = this.#driver.use((endpoint) => endpoint.tunnel(found.key));
     return peerReport(found, this.#streams.link(found.key), tunnel);
@@ -206,7 +218,8 @@ export class Node implements AdminHost {
 
   removePeer(peer: string): PeerName {
     this.#requireOpen();
-    const found = this.#findInBook(peer);
+    const found = this.#find(peer);
+    if (found === undefined) throw unknownPeer(peer);
     this.#book.remove(found.key);
     this.#driver.use((endpoint, now) => endpoint.close(found.key, 'NOT_TRUSTED', '', now));
     this.#streams.drop(found.key);
@@ -237,15 +250,7 @@ export class Node implements AdminHost {
 
   /** `undefined` for this node itself. Thrown: nobody, or more than one. */
   #find(text: string): Peer | undefined {
-    if (this.#isSelf(text)) return undefined;
-    const peer = this.#book.find(text);
-    // A node may stand in its own book, for the petname's sake.
-    return peer.key === this.self.key ? undefined : peer;
-  }
-
-  #findInBook(text: string): Peer {
-    const own = this.#isSelf(text) ? this.#book.get(this.self.key) : undefined;
-    return own ?? this.#book.find(text);
+    return this.#isSelf(text) ? undefined : this.#book.find(text);
   }
 
   #isSelf(text: string): boolean {
@@ -254,11 +259,11 @@ export class Node implements AdminHost {
     return !isAddressError(address) && sameAddress(address, this.#options.identity.address);
   }
 
-  /** A peer that has just left the book may still have a tunnel, which knows it by its record. */
+  /** A peer that has just left the book may still have a tunnel, but no name: what its record says is its own choice. */
   #nameOf(key: string, record: IdentityRecord | undefined): PeerName {
     const known = this.#book.get(key);
     if (known !== undefined) return known.name;
-    return { address: record === undefined ? '' : formatAddress(record.address), name: record?.name ?? '', key };
+    return { address: record === undefined ? '' : formatAddress(record.address), name: '', key };
   }
 
   // What happens.
@@ -272,7 +277,8 @@ export class Node implements AdminHost {
       admit: (record) => this.#book.has(toHex(record.identityKey)),
       // A session may have been on its way while its peer was removed.
       admitStream: (record) => this.#book.has(toHex(record.identityKey)),
-      ...(config === undefined ? {} : { config }),
+      config: { mtuMax: DATAGRAM_BYTES_MAX, ...config },
+      ffi: this.#native.ffi,
       ...(rng === undefined ? {} : { rng }),
       ...udp,
       listener: {
@@ -292,7 +298,7 @@ export class Node implements AdminHost {
       driver: this.#driver,
       notices: this.#notices,
       ports: new PortTable(),
-      dialsWaiting: 0,
+      dialsWaiting: new SharedQuota(DIALS_WAITING_MAX, DIALS_WAITING_KEPT),
       lookup: this.#options.lookup ?? lookupBySystem,
       tunnelsMax: this.#options.config?.tunnelsMax ?? DEFAULT_CONFIG.tunnelsMax,
       get isClosing(): boolean {
@@ -331,13 +337,14 @@ export class Node implements AdminHost {
     }
   }
 
-  /** A newer record takes the place of the one in the book, for this run even where it cannot be saved. */
+  /** A newer record takes the place of the one in the book, where it can be saved there. The name stays. */
   #learn(record: IdentityRecord, bytes: Uint8Array): void {
     try {
       const peer = this.#book.learn({ record, bytes });
       if (peer === undefined) return;
-      this.#streams.link(peer.key)?.rename(peer);
-      this.#log('info', 'record-learned', { ...named(peer.name), sequence: record.sequence });
+      this.#streams.link(peer.key)?.renew(peer);
+      const { name: callsItself, sequence } = record;
+      this.#log('info', 'record-learned', { ...named(peer.name), callsItself, sequence });
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown';
       this.#log('warn', 'record-not-saved', { peer: formatAddress(record.address), reason });
@@ -413,6 +420,8 @@ export interface NodeOptions {
   readonly onShutdown?: (() => void) | undefined;
   /** Whether port 7 echoes, as `ping` from elsewhere needs; it does where left out. */
   readonly echo?: boolean | undefined;
+  /** Whether the system's help is used where it has any (`native.ts`); it is where left out. */
+  readonly offload?: boolean | undefined;
   /** The system's where left out. */
   readonly crypto?: CryptoBackend | undefined;
   readonly rng?: Rng | undefined;
@@ -449,11 +458,11 @@ function signOwnRecord({ identity, profile }: NodeOptions): IdentityRecord {
   );
 }
 
-function openBook({ identity, peers }: NodeOptions, crypto: CryptoBackend): PeerBook {
+function openBook({ identity, peers }: NodeOptions, { key, name }: PeerName, crypto: CryptoBackend): PeerBook {
   const bytes = peers?.load();
-  const known = bytes === undefined ? [] : decodePeerBook(crypto, bytes);
+  const known = bytes === undefined ? [] : decodePeerBook(crypto, bytes, name);
   const save = (all: readonly Peer[]): void => peers?.save(encodePeerBook(all));
-  return new PeerBook(identity.address.network, { save }, known);
+  return new PeerBook({ network: identity.address.network, key, name }, { save }, known);
 }
 
 function named(name: PeerName): { readonly peer: string; readonly name: string } {

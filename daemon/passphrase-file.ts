@@ -6,8 +6,8 @@ import { fileError, quietly, shellWord } from './file-errors.ts';
 
 /**
  * The first line of a file, without its end. It may be a pipe, as `<(pass show warren)` makes one, or what a container is handed
- * as a secret; whose it is and who may read it is therefore its owner's affair. What was read is wiped; only the passphrase
- * itself remains, as a secret.
+ * as a secret; so it is asked what ssh asks of a private key: a file of ours is closed to everybody else, and one that belongs to
+ * another, who has let us read it, is that one's affair. What was read is wiped; only the passphrase itself remains, as a secret.
  */
 export function readPassphrase(path: string): Secret {
   const buffer = new Uint8Array(BYTES_MAX + 1);
@@ -23,6 +23,7 @@ export function readPassphrase(path: string): Secret {
 }
 
 const BYTES_MAX = 1_024;
+const OTHERS_ANY = 0o077;
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -30,6 +31,7 @@ function readInto(buffer: Uint8Array, path: string): number {
   let fd: number | undefined;
   try {
     fd = nodeFs.openSync(path, nodeFs.constants.O_RDONLY);
+    refuseOpenToOthers(path, nodeFs.fstatSync(fd));
     let length = 0;
     while (length < buffer.length && !buffer.subarray(0, length).includes(LF)) {
       const count = nodeFs.readSync(fd, buffer, length, buffer.length - length, null);
@@ -45,6 +47,16 @@ function readInto(buffer: Uint8Array, path: string): number {
       quietly(() => nodeFs.closeSync(opened));
     }
   }
+}
+
+/** Of the file that is open, so that no other can take its place in between. */
+function refuseOpenToOthers(path: string, status: nodeFs.Stats): void {
+  if (!status.isFile() || status.uid !== process.geteuid!() || (status.mode & OTHERS_ANY) === 0) return;
+  throw new WarrenError(
+    'ERR_WARREN_PASSPHRASE_FILE',
+    `other users have access to the passphrase file ${shellWord(path)} (mode ${(status.mode & 0o7777).toString(8)})`,
+    `chmod 600 ${shellWord(path)}; where others could read it, use another passphrase`,
+  );
 }
 
 function lineIn(bytes: Uint8Array): Uint8Array | undefined {

@@ -2,7 +2,8 @@ import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { PeerName } from './host.ts';
-import { PRIORITIES, STREAM_ID_MAX, TIMEOUT_MS_MAX } from './messages.ts';
+import { PRIORITIES, STREAM_ID_MAX } from './messages.ts';
+import { isSpanWithin, PEER_TIMEOUT_MS, type SpanBounds, TIMEOUT_MS } from './value-bounds.ts';
 
 /** The line that begins a stream connection, and the line that answers it: text ⇄ closed values. */
 
@@ -86,11 +87,10 @@ function decodeDial(target: string, words: readonly string[]): DialLine | LineEr
   const owner = ownerOf(options);
   if (owner !== undefined && 'kind' in owner) return owner;
 
-  const timeout = numberIn(options.get('timeout'), TIMEOUT_MS_MAX);
-  const peerTimeout = numberIn(options.get('peer-timeout'), TIMEOUT_MS_MAX);
-  for (const [name, value] of [['timeout', timeout] as const, ['peer-timeout', peerTimeout] as const]) {
-    if (options.has(name) && value === undefined) return lineError(`${name} is a number of milliseconds, 1 or more`);
-  }
+  const timeout = spanIn(options, 'timeout', TIMEOUT_MS);
+  if (typeof timeout === 'object') return timeout;
+  const peerTimeout = spanIn(options, 'peer-timeout', PEER_TIMEOUT_MS);
+  if (typeof peerTimeout === 'object') return peerTimeout;
   const word = options.get('priority');
   const priority = word !== undefined && Object.hasOwn(PRIORITIES, word) ? PRIORITIES[word] : undefined;
   if (word !== undefined && priority === undefined) return lineError('priority is high, normal or low');
@@ -130,6 +130,18 @@ function ownerOf(options: ReadonlyMap<string, string>): StreamOwnership | LineEr
     return lineError('client=TEXT and id=N stand together, N from 1 to 2^53 − 1');
   }
   return { client, id };
+}
+
+function spanIn(
+  options: ReadonlyMap<string, string>,
+  name: string,
+  bounds: SpanBounds,
+): number | LineError | undefined {
+  const digits = options.get(name);
+  if (digits === undefined) return undefined;
+  const value = numberIn(digits, bounds.most);
+  if (value !== undefined && isSpanWithin(value, bounds)) return value;
+  return lineError(`${name} is a number of milliseconds from ${bounds.least} to ${bounds.most}`);
 }
 
 /** From 1 to `most`, without leading zeros. */

@@ -29,6 +29,8 @@ export interface Host {
 
 /** What only the node's owner may ask: the other socket, or the program the node runs in. */
 export interface AdminHost extends Host {
+  /** The same node as programs on `app.sock` have it: of what all programs share, some is kept from them. */
+  readonly apps: Host;
   /** This node's identity record as one line of text. */
   record(): string;
   addPeer(entry: PeerEntry): PeerName;
@@ -41,7 +43,10 @@ export interface AdminHost extends Host {
 export interface PeerName {
   /** `0:0000.7F3A.19C2`. */
   readonly address: string;
-  /** The petname, or else the name in its record; empty where it has none. */
+  /**
+   * Of this node, what it calls itself; of a peer, what its owner let it in by, the petname or else the name in the record they
+   * added. Nothing that a peer says later changes it. Empty where it has none.
+   */
   readonly name: string;
   /** Hex of the identity key. */
   readonly key: string;
@@ -79,6 +84,8 @@ export interface IncomingStream {
   /** Once, this or `refuse`; `undefined` where the stream ended before it was taken. */
   accept(listener: StreamListener): StreamEnd | undefined;
   refuse(): void;
+  /** `gone` is called where the stream leaves by itself: its tunnel has ended, or its port is listened on no more. */
+  onGone(gone: () => void): void;
 }
 
 /**
@@ -148,7 +155,17 @@ export interface NodeStatus extends PeerName {
   readonly pid: number;
   /** In milliseconds. */
   readonly uptime: number;
-  readonly udp: { readonly host: string; readonly port: number };
+  readonly udp: {
+    readonly host: string;
+    readonly port: number;
+    /** Whether the kernel cuts what is sent into packets, and whether it joins those that come. */
+    readonly cutsBatches: boolean;
+    readonly joinsPackets: boolean;
+    /** Whether packets of more than 1,200 bytes are tried off this machine. */
+    readonly searchesMtu: boolean;
+  };
+  /** The backend in use. */
+  readonly crypto: string;
   /** Ports with a listener, ascending. */
   readonly listening: readonly number[];
   readonly tunnels: readonly TunnelStatus[];
@@ -178,12 +195,16 @@ export interface TunnelStatus extends PeerName {
 }
 
 export interface PeerStatus extends PeerName {
+  /** The name in its newest record: its own choice, and it leads nowhere. */
+  readonly callsItself: string;
   /** Where it may be asked for, as it was given. */
   readonly endpoints: readonly string[];
   readonly connected: boolean;
 }
 
 export interface PeerReport extends PeerName {
+  /** As in `PeerStatus`. */
+  readonly callsItself: string;
   readonly endpoints: readonly string[];
   readonly tunnel: TunnelStatus | undefined;
   /** Every address that was or is tried, and what came of it. */
@@ -199,6 +220,6 @@ export interface PeerEntry {
   readonly record: string;
   /** `HOST:PORT`, names allowed. */
   readonly endpoints: readonly string[];
-  /** What this node calls it. */
+  /** What this node calls it; what the record says where it is left out, or the petname that it has already. */
   readonly petname?: string | undefined;
 }

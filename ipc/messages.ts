@@ -22,6 +22,7 @@ import {
   text,
   whole,
 } from './shape.ts';
+import { ENDPOINT_BYTES_MAX, PEER_ENDPOINTS_MAX, RECORD_TEXT_BYTES_MAX, TIMEOUT_MS } from './value-bounds.ts';
 
 /**
  * The control connection's messages: bytes ⇄ closed typed values, both ends. Every command and every event is described once, by
@@ -33,18 +34,13 @@ export const CONTROL_VERSION = 1;
 /** With room for the keys around it, and the sender's name. */
 export const DATAGRAM_BYTES_MAX = 16_000;
 export const STREAM_ID_MAX: number = Number.MAX_SAFE_INTEGER;
-/** What `setTimeout` can wait. */
-export const TIMEOUT_MS_MAX: number = 2 ** 31 - 1;
 /** Of an application: QUIC's variable-length integers end there, and so do ours (PROTOCOL.md §5). */
 export const CODE_MAX: number = Number.MAX_SAFE_INTEGER;
 
-const PEER_BYTES_MAX = 128;
+export const PEER_BYTES_MAX = 128;
 const TOKEN_BYTES_MAX = 64;
 const NAME_BYTES_MAX = 128;
 const WORD_BYTES_MAX = 128;
-const RECORD_BYTES_MAX = 2_048;
-const ENDPOINT_BYTES_MAX = 264;
-const ENDPOINTS_MAX = 32;
 const PROSE_BYTES_MAX = 1_000;
 const DROP_REASONS_MAX = 96;
 const SYSTEM_ERRORS_MAX = 64;
@@ -158,7 +154,7 @@ const WORD = prose(WORD_BYTES_MAX);
 const PROSE = prose(PROSE_BYTES_MAX);
 const DATA = bytes(DATAGRAM_BYTES_MAX);
 const PRIORITY = oneOf(PRIORITIES);
-const ENDPOINTS = firstOf(prose(ENDPOINT_BYTES_MAX), ENDPOINTS_MAX);
+const ENDPOINTS = firstOf(prose(ENDPOINT_BYTES_MAX), PEER_ENDPOINTS_MAX);
 
 const PEER_NAME: Shapes<PeerName> = { address: WORD, name: NAME, key: WORD };
 
@@ -195,7 +191,7 @@ const REQUESTS: { readonly [K in Command]: Shape<Requests[K]> } = {
   peers: fields({}),
   resolve: fields({ peer: PEER }),
   why: fields({ peer: PEER }),
-  ping: fields({ peer: PEER, timeoutMs: whole(1, TIMEOUT_MS_MAX) }),
+  ping: fields({ peer: PEER, timeoutMs: whole(TIMEOUT_MS.least, TIMEOUT_MS.most) }),
   cancel: fields({ request: ID }),
   listen: fields<Requests['listen']>({ port: PORT, backlog: optional(whole(1, 0xffff)) }),
   unlisten: fields({ port: DIALLED_PORT }),
@@ -207,8 +203,8 @@ const REQUESTS: { readonly [K in Command]: Shape<Requests[K]> } = {
   reset: fields({ stream: ID, code: CODE }),
   record: fields({}),
   'add-peer': fields<PeerEntry>({
-    record: text(1, RECORD_BYTES_MAX),
-    endpoints: list(text(1, ENDPOINT_BYTES_MAX), ENDPOINTS_MAX),
+    record: text(1, RECORD_TEXT_BYTES_MAX),
+    endpoints: list(text(1, ENDPOINT_BYTES_MAX), PEER_ENDPOINTS_MAX),
     petname: optional(text(1, NAME_BYTES_MAX)),
   }),
   'remove-peer': fields({ peer: PEER }),
@@ -231,7 +227,8 @@ const REPLIES: { readonly [K in Command]: ReplyShapes<Replies[K]> } = {
     version: WORD,
     pid: COUNT,
     uptime: COUNT,
-    udp: fields({ host: WORD, port: PORT }),
+    udp: fields({ host: WORD, port: PORT, cutsBatches: FLAG, joinsPackets: FLAG, searchesMtu: FLAG }),
+    crypto: WORD,
     listening: { pagesOf: PORT },
     tunnels: { pagesOf: fields(TUNNEL) },
     streams: COUNT,
@@ -240,10 +237,13 @@ const REPLIES: { readonly [K in Command]: ReplyShapes<Replies[K]> } = {
     drops: counts(DROP_REASONS_MAX),
     socketErrors: counts(SYSTEM_ERRORS_MAX),
   },
-  peers: { peers: { pagesOf: fields<PeerStatus>({ ...PEER_NAME, endpoints: ENDPOINTS, connected: FLAG }) } },
+  peers: {
+    peers: { pagesOf: fields<PeerStatus>({ ...PEER_NAME, callsItself: NAME, endpoints: ENDPOINTS, connected: FLAG }) },
+  },
   resolve: PEER_NAME,
   why: {
     ...PEER_NAME,
+    callsItself: NAME,
     endpoints: ENDPOINTS,
     tunnel: optional(fields(TUNNEL)),
     routes: { pagesOf: fields({ route: WORD, state: WORD }) },
@@ -260,7 +260,7 @@ const REPLIES: { readonly [K in Command]: ReplyShapes<Replies[K]> } = {
   send: {},
   finish: {},
   reset: {},
-  record: { record: text(1, RECORD_BYTES_MAX) },
+  record: { record: text(1, RECORD_TEXT_BYTES_MAX) },
   'add-peer': PEER_NAME,
   'remove-peer': PEER_NAME,
   shutdown: {},

@@ -7,7 +7,9 @@ export class Misuse extends Error {
 
 /** Runs a command to its exit status. What it throws and is no misuse is a defect, and shows as one. */
 export async function runCommand(usage: string, main: () => number | Promise<number>): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', endWithReader);
+  process.stdout.on('error', endWithOutput);
+  // What nobody hears changes nothing.
+  process.stderr.on('error', () => undefined);
   if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
     process.stdout.write(`${usage.trimEnd()}\n`);
     return;
@@ -37,8 +39,9 @@ function misuseOf(error: unknown): string | undefined {
   return code.startsWith('ERR_PARSE_ARGS_') ? (error as Error).message.split(/\.\s/, 1)[0] : undefined;
 }
 
-/** `| head` has read enough: that is no failure of ours. */
-function endWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
-  process.exit(0);
+/** `| head` has read enough: that is no failure of ours. A full disk is one, of which standard error can still tell. */
+function endWithOutput({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') process.exit(0);
+  process.stderr.write(`standard output cannot be written: ${message}\n`);
+  process.exit(1);
 }

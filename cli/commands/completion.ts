@@ -60,6 +60,7 @@ async function collectChoices(): Promise<Choices> {
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   service: ['systemd', 'launchd'],
   completion: ['bash', 'zsh'],
+  help: [...new Set(COMMANDS.map((entry) => wordsOf(entry)[0]!))],
 };
 
 /** The words before the one that is typed, up to two of them, choose the list; options among them do not count. */

@@ -64,4 +64,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'completion for bash or zsh',
     load: async () => (await import('./completion.ts')).completion,
   },
+  {
+    usage: 'help [COMMAND] [ACTION]',
+    summary: 'what there is to know about a command, as with --help',
+    load: async () => (await import('./help.ts')).help,
+  },
 ];

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WarrenError } from '../../base/errors.ts';
-import { escapeText } from '../../daemon/escape.ts';
+import { escapeSentence, escapeText } from '../../daemon/escape.ts';
 import type { ControlClient } from '../../ipc/client.ts';
 import type { PeerName } from '../../ipc/host.ts';
+import { type SpanBounds, TIMEOUT_MS } from '../../ipc/value-bounds.ts';
 import type { Command } from '../command.ts';
 import { withDaemon } from '../daemon-connection.ts';
 import { displayName, formatMilliseconds } from '../format.ts';
@@ -10,6 +11,8 @@ import type { Output } from '../output.ts';
 import { parseCount, parseTime } from '../values.ts';
 
 const COUNT_MAX = 1_000_000;
+/** As a timeout, or none at all. */
+const INTERVAL_MS: SpanBounds = { ...TIMEOUT_MS, least: 0 };
 
 export const ping: Command = {
   positionals: { PEER: 'a name, an address, or a key in hex' },
@@ -25,7 +28,7 @@ export const ping: Command = {
     const peer = args.required('PEER');
     const count = parseCount('count', args.text('count') ?? '4', COUNT_MAX);
     const timeoutMs = parseTime('timeout', args.text('timeout') ?? '5s');
-    const intervalMs = parseTime('interval', args.text('interval') ?? '1s', 0);
+    const intervalMs = parseTime('interval', args.text('interval') ?? '1s', INTERVAL_MS);
     await withDaemon(args, 'app', async (client) => {
       const who = await client.request('resolve', { peer });
       const replies = await pingAll(client, who, { count, timeoutMs, intervalMs, output });
@@ -69,7 +72,7 @@ async function pingAll(client: ControlClient, who: PeerName, plan: Plan): Promis
         const { code, message, hint } = error;
         failure = error;
         replies.push({ seq, error: { code, message, hint } });
-        output.say(`${seq}: ${escapeText(message)} (${code})`);
+        output.say(`${seq}: ${escapeSentence(message)} (${code})`);
       }
       await next;
     }

@@ -24,6 +24,7 @@ function describeStatus(status: NodeStatus, { bold, dim }: Style): string {
       [
         ['up', `${formatSpan(status.uptime)}  ${dim(`(warren ${status.version}, pid ${status.pid})`)}`],
         ['udp', udp.host.includes(':') ? `[${udp.host}]:${udp.port}` : `${udp.host}:${udp.port}`],
+        ['speed', speedText(status)],
         ['ports', status.listening.join(', ') || 'none'],
         ['peers', `${status.peers} known, ${status.tunnels.length} connected, ${status.streams} streams`],
         ['in', `${formatBytes(traffic.bytesIn)} in ${traffic.packetsIn} packets`],
@@ -35,6 +36,13 @@ function describeStatus(status: NodeStatus, { bold, dim }: Style): string {
   ];
   if (status.tunnels.length > 0) lines.push('', tunnelTable(status.tunnels));
   return lines.join('\n');
+}
+
+/** What the system helps with. */
+function speedText({ udp, crypto }: NodeStatus): string {
+  const helps = [udp.cutsBatches ? 'sending' : '', udp.joinsPackets ? 'receiving' : ''].filter((help) => help !== '');
+  const batches = helps.length === 0 ? 'one packet at a time' : `batches when ${helps.join(' and ')}`;
+  return `${batches}, ${udp.searchesMtu ? 'packet size by search' : 'packets of 1200 bytes'}, ${crypto}`;
 }
 
 export function tunnelTable(tunnels: readonly TunnelStatus[]): string {

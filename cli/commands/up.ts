@@ -8,7 +8,7 @@ import type { Command } from '../command.ts';
 import { pairs } from '../format.ts';
 import type { Output } from '../output.ts';
 import { MAIN_PATH, programName } from '../program-name.ts';
-import { outliveReader } from '../reader.ts';
+import { outliveOutput } from '../reader.ts';
 
 export const up: Command = {
   options: {
@@ -33,7 +33,7 @@ export const up: Command = {
       tellStarted(await startDetached(config, { command, env: process.env }), output, version, true);
       return 0;
     }
-    outliveReader();
+    outliveOutput();
     const { runDaemon } = await import('../../daemon/run-daemon.ts');
     return await runDaemon(withLogFor(config, output), {
       version,

@@ -1,9 +1,9 @@
-import { escapeText } from '../../daemon/escape.ts';
+import { escapeSentence, escapeText } from '../../daemon/escape.ts';
 import type { PeerReport } from '../../ipc/host.ts';
 import type { Command } from '../command.ts';
 import { withDaemon } from '../daemon-connection.ts';
-import { displayName, pairs, table } from '../format.ts';
-import type { Style } from '../style.ts';
+import { displayName, otherClaim, pairs, table } from '../format.ts';
+import type { Output } from '../output.ts';
 import { tunnelTable } from './status.ts';
 
 export const why: Command = {
@@ -11,25 +11,26 @@ export const why: Command = {
   async run({ args, output }) {
     const peer = args.required('PEER');
     const data = await withDaemon(args, 'app', (client) => client.request('why', { peer }));
-    output.result(data, () => describeReport(data, output.style));
+    output.result(data, () => describeReport(data, output));
     return 0;
   },
 };
 
-const PROSE_LENGTH_MAX = 1_000;
-
-function describeReport(report: PeerReport, { bold, dim }: Style): string {
+function describeReport(report: PeerReport, { style, commands }: Output): string {
+  const { bold, dim } = style;
   const { tunnel, routes } = report;
+  const claim = otherClaim(report);
   const lines = [
     bold(`${escapeText(displayName(report))}  ${report.address}`),
     '',
     pairs(
       [
+        ...(claim === '' ? [] : [['calls itself', escapeText(claim)] as const]),
         ['key', dim(report.key)],
         ['endpoints', report.endpoints.map((endpoint) => escapeText(endpoint)).join(', ') || 'none known'],
         ['tunnel', tunnel === undefined ? 'none' : tunnel.state],
-        ['last error', escapeText(report.lastError, PROSE_LENGTH_MAX) || 'none'],
-        ['to do', escapeText(report.advice, PROSE_LENGTH_MAX) || 'nothing'],
+        ['last error', escapeSentence(report.lastError) || 'none'],
+        ['to do', escapeSentence(commands.inSentence(report.advice)) || 'nothing'],
       ],
       '  ',
     ),

@@ -19,6 +19,11 @@ export class Stage {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'warren-demo-'));
   readonly #daemons: ChildProcess[] = [];
 
+  constructor() {
+    // Where the process ends in the middle, as when nobody reads on. What a daemon makes after that it removes itself.
+    process.once('exit', this.#remove);
+  }
+
   async startDaemon(name: string): Promise<StartReport> {
     const flags = {
       name,
@@ -43,8 +48,11 @@ export class Stage {
   /** Also where only a part of it was set up; more than once is once. */
   async clear(): Promise<void> {
     await Promise.all(this.#daemons.splice(0).map(endDaemon));
-    rmSync(this.directory, { recursive: true, force: true });
+    process.off('exit', this.#remove);
+    this.#remove();
   }
+
+  readonly #remove = (): void => rmSync(this.directory, { recursive: true, force: true });
 }
 
 interface News {

@@ -141,7 +141,8 @@ const events: readonly ServerEvent[] = [
 
 const path = { route: '192.0.2.1:4440', state: 'silent' };
 const tunnel = { ...peer, ...path, roundTrip: 20, congestion: 'aimd', window: 14_720, mtu: 1_452, streams: 1 };
-const report = { ...peer, endpoints: ['192.0.2.1:4440'], tunnel, routes: [path, path], lastError: '', advice: '' };
+const why = { tunnel, routes: [path, path], lastError: '', advice: '' };
+const report = { ...peer, callsItself: 'else', endpoints: ['192.0.2.1:4440'], ...why };
 
 /** Replies are tried as if they were to `why`, which has a field of every kind. */
 export const IPC_SERVER_MESSAGE: FuzzTarget = {

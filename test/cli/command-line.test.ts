@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type Finished, isCompiled, Sandbox } from './support.ts';
+import { type Finished, isCompiled, PROGRAM, Sandbox, typed } from './support.ts';
 
 const sandbox = new Sandbox();
 afterAll(() => sandbox.clear());
@@ -9,6 +10,19 @@ afterAll(() => sandbox.clear());
 async function runAll(lines: readonly string[]): Promise<ReadonlyMap<string, Finished>> {
   const words = (line: string): string[] => line.split(' ').filter((word) => word !== '');
   return new Map(await Promise.all(lines.map(async (line) => [line, await sandbox.run(words(line))] as const)));
+}
+
+async function scriptFor(shell: string): Promise<string> {
+  return (await sandbox.run(['completion', shell])).stdout;
+}
+
+/** What bash offers for the last word of the line. */
+function complete(script: string, line: string): readonly string[] {
+  const words = line.split(' ').map((word) => `'${word}'`);
+  const ask = `${script}\nCOMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _warren; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', ask], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  return stdout.trim().split('\n').sort();
 }
 
 const MISUSES: readonly (readonly [line: string, why: string, hint: string])[] = [
@@ -24,7 +38,29 @@ const MISUSES: readonly (readonly [line: string, why: string, hint: string])[] =
   ['ping bob --count', '--count needs a value', 'warren ping --help'],
   ['ping bob --count 1 --count 2', '--count was given 2 times', 'give it once'],
   ['ping bob --count 0', '--count: "0" is no number from 1 to 1000000', 'give a whole number'],
-  ['ping bob --timeout 5', '--timeout: "5" is no time that can be', 'as 500ms, 5s, 2m, 1h'],
+  ['ping bob --timeout 5', '--timeout: "5" is no time that can be', 'a time from 1ms to 24h, as 500ms, 5s, 2m or 1h'],
+  [
+    'dial bob:1 --timeout 0s',
+    '--timeout: "0s" is no time that can be',
+    'a time from 1ms to 24h, as 500ms, 5s, 2m or 1h',
+  ],
+  ['down --timeout 25h', '--timeout: "25h" is no time that can be', 'a time from 1ms to 24h, as 500ms, 5s, 2m or 1h'],
+  [
+    'ping bob --interval 25h',
+    '--interval: "25h" is no time that can be',
+    'a time from 0ms to 24h, as 500ms, 5s, 2m or 1h',
+  ],
+  ['status --json=foo', '--json takes no value', 'say --json, or leave it out'],
+  ['--json= status', '--json takes no value', 'say --json, or leave it out'],
+  ['listen 1 --keep=true', '--keep takes no value', 'say --keep, or leave it out'],
+  ['up --detach=no', '--detach takes no value', 'say --detach, or leave it out'],
+  ['ping --help=1', '--help takes no value', 'say --help, or leave it out'],
+  ['listen 1 --keep true', 'listen does not take "true" as well', 'warren listen --help'],
+  ['help statsu', 'there is no command "statsu"', 'did you mean status?'],
+  ['statsu --help', 'there is no command "statsu"', 'did you mean status?'],
+  ['help peer lsit', 'there is no command "peer lsit"', 'did you mean peer list?'],
+  ['help ping bob alice', 'help does not take "alice" as well', 'warren help --help'],
+  [`peer add x${' --endpoint a:1'.repeat(9)}`, '--endpoint was given 9 times', 'a peer has at most 8 endpoints'],
   ['dial bob', '"bob" names no port', 'say PEER:PORT, as alice:80 or 0:0000.7F3A.19C2:80'],
   ['dial bob:0', '"0" is no port', 'a port is a number from 1 to 65535'],
   ['dial bob 70000', '"70000" is no port', 'a port is a number from 1 to 65535'],
@@ -42,7 +78,7 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
       line,
       status: 2,
       stdout: '',
-      stderr: `warren: ${why} (ERR_WARREN_USAGE)\n  ${hint}\n`,
+      stderr: `warren: ${why} (ERR_WARREN_USAGE)\n  ${typed(hint)}\n`,
     }));
     const found = [...results].map(([line, { status, stdout, stderr }]) => ({ line, status, stdout, stderr }));
     expect(found).toEqual(expected);
@@ -52,7 +88,7 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
     const results = await runAll(['ping --json', 'dial --json', '--json nothing', '--json']);
     const said = [...results].map(([line, { status, stdout, stderr }]) => [line, status, stdout, stderr]);
     const json = (message: string, hint: string): string =>
-      `${JSON.stringify({ ok: false, error: { code: 'ERR_WARREN_USAGE', message, hint } })}\n`;
+      `${JSON.stringify({ ok: false, error: { code: 'ERR_WARREN_USAGE', message, hint: typed(hint) } })}\n`;
     expect(said).toEqual([
       ['ping --json', 2, json('ping needs PEER', 'warren ping --help'), ''],
       ['dial --json', 2, '', json('dial needs PEER:PORT', 'warren dial --help')],
@@ -74,7 +110,7 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
   });
 
   it('gives its help where it is asked for, and its list of commands to whoever says nothing', async () => {
-    const results = await runAll(['--help', '', 'dial --help', 'peer add -h']);
+    const results = await runAll(['--help', '', 'dial --help', 'peer add -h', '-h peer']);
     expect(results.get('--help')).toMatchObject({ status: 0, stderr: '' });
     expect(results.get('--help')!.stdout).toMatch(/warren ping <PEER> +how long/);
     expect(results.get('')).toMatchObject({ status: 2, stdout: '' });
@@ -83,6 +119,42 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
       /^warren dial <PEER:PORT> \[PORT\]: open a stream[\s\S]*--timeout/,
     );
     expect(results.get('peer add -h')!.stdout).toMatch(/^warren peer add <RECORD>[\s\S]*--endpoint/);
+    expect(results.get('-h peer')!.stdout).toMatch(/^warren peer\n[\s\S]*warren peer list/);
+  });
+
+  it.each([
+    ['help', '--help'],
+    ['help peer', 'peer --help'],
+    ['help peer add', 'peer add --help'],
+    ['help dial', 'dial --help'],
+    ['help ping --json', 'ping --json --help'],
+    ['help help', 'help --help'],
+  ])('shows the same for `warren %s` as for `warren %s`', async (line, other) => {
+    const results = await runAll([line, other]);
+    expect(results.get(line)).toEqual(results.get(other));
+    expect(results.get(line)).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('warren') });
+  });
+
+  it('takes no word away behind an option that has no value', async () => {
+    const { error } = await sandbox.json(['ping', '--json', 'true', '--timeout', '1ms']);
+    expect(error).toMatchObject({ code: 'ERR_WARREN_NO_DAEMON' });
+  });
+
+  it('escapes what it quotes once', async () => {
+    const { stderr } = await sandbox.run(['a\u001b[2J\nb']);
+    expect(stderr).toMatch(/^warren: there is no command "a\\u\{1b\}\[2J\\nb" \(ERR_WARREN_USAGE\)\n/);
+    const { error } = await sandbox.json(['a\nb']);
+    expect(error.message).toBe('there is no command "a\\nb"');
+    const missing = await sandbox.run(['status', '--socket', 'a\u001bb']);
+    expect(missing.stderr).toMatch(/^warren: no daemon answers at ".*\/a\\u001bb"/);
+  });
+
+  it('ends with the codes that its manual, and the README, name', async () => {
+    const { data } = await sandbox.json(['--help']);
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const rows = Object.entries<string>(data.output.exitCodes).map(([code, what]) => `| ${code} | ${what} |\n`);
+    expect(readme).toContain(`| exit code | |\n|---|---|\n${rows.join('')}`);
+    expect(Object.keys(data.output.exitCodes)).toEqual(['0', '1', '2', '129, 130, 143']);
   });
 
   it('describes itself to programs', async () => {
@@ -118,12 +190,21 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
     const results = await runAll(lines);
     for (const { status, stdout, stderr } of results.values()) {
       expect([status, stdout]).toEqual([1, '']);
-      expect(stderr).toMatch(
-        /^warren: no daemon answers at ".*" \(ERR_WARREN_NO_DAEMON\)\n {2}start one with: .*warren up/,
-      );
+      expect(stderr).toMatch(/^warren: no daemon answers at ".*" \(ERR_WARREN_NO_DAEMON\)\n/);
+      expect(stderr.split('\n')[1]).toBe(`  start one with: ${PROGRAM} up`);
     }
     const { ok, error, status } = await sandbox.json(['status']);
     expect([ok, status, error.code]).toEqual([false, 1, 'ERR_WARREN_NO_DAEMON']);
+  });
+
+  it('names the daemon that was meant in the commands it prints, so that they can be typed as they stand', async () => {
+    const places = ['--socket', 'so cket', '--state', 'state'];
+    const { error } = await sandbox.json([...places, 'status']);
+    expect(error.hint).toBe(`start one with: ${PROGRAM} --socket 'so cket' --state state up`);
+    const { stderr } = await sandbox.run(['peer', ...places]);
+    expect(stderr).toContain(`${PROGRAM} --socket 'so cket' --state state peer add, ${PROGRAM} --socket`);
+    // A help is the same for all of them.
+    expect((await sandbox.json(['ping', ...places])).error.hint).toBe(`${PROGRAM} ping --help`);
   });
 
   it.each([
@@ -134,11 +215,22 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
     ['warren ping alice --co', ['--count']],
     ['warren service sys', ['systemd']],
   ])('completes %j in bash', async (line, expected) => {
-    const { stdout: script } = await sandbox.run(['completion', 'bash']);
-    const words = line.split(' ').map((word) => `'${word}'`);
-    const ask = `${script}\nCOMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _warren; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', ask], { encoding: 'utf8' });
-    expect([stdout.trim().split('\n').sort(), stderr]).toEqual([[...expected].sort(), '']);
+    expect(complete(await scriptFor('bash'), line)).toEqual([...expected].sort());
+  });
+
+  it.for(['bash', 'zsh'])('writes a script that %s can read', async (shell, { skip }) => {
+    const { stdout: script } = await sandbox.run(['completion', shell]);
+    const { error, status, stderr } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
+    if (error !== undefined) skip(`${shell} is not installed here`);
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  it('completes every command that there is', async () => {
+    const { data } = await sandbox.json(['--help']);
+    const words = new Set(data.commands.map(({ name }: { name: string }) => name.split(' ')[0]));
+    expect(complete(await scriptFor('bash'), 'warren ')).toEqual([...words].sort());
+    const zsh = await scriptFor('zsh');
+    for (const word of words) expect(zsh).toContain(`'${word}:`);
   });
 
   it('writes a unit for systemd and an agent for launchd', async () => {

@@ -82,5 +82,7 @@ describe.runIf(isCompiled && process.platform === 'linux')('warren demo (needs `
     await until('both daemons run', () => processesOf(tmp).length === 2);
     demo.child.kill('SIGKILL');
     await until('they have ended', () => processesOf(tmp).length === 0);
+    // The last of them has cleared up.
+    expect(filesBelow(tmp)).toEqual([]);
   });
 });

@@ -7,11 +7,24 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { createIdentity } from '../../crypto/identity.ts';
+import { opensslBackend } from '../../crypto/openssl.ts';
+import { isRecordError, signIdentityRecord } from '../../crypto/records.ts';
 import type { StartReport } from '../../daemon/daemon.ts';
+import { recordText } from '../../daemon/record-text.ts';
+import { SystemRng } from '../../daemon/system-rng.ts';
+import { encodeIdentityRecord } from '../../wire/records.ts';
 
 /** The compiled program, as a shell starts it. */
 export const MAIN: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 export const isCompiled: boolean = existsSync(MAIN);
+/** How it calls itself in what it prints: by its path, since no shell here would find it by its name. */
+export const PROGRAM: string = fileURLToPath(new URL('../../warren', import.meta.url));
+
+/** A hint as the program prints it. */
+export function typed(hint: string): string {
+  return hint.replaceAll(/\bwarren (?=[a-z-])/g, `${PROGRAM} `);
+}
 
 export interface Finished {
   /** Of standard output, however long it was. */
@@ -210,6 +223,14 @@ export async function startPair(sandbox: Sandbox, ...more: readonly string[]): P
     await one.json('peer', 'add', data.record, '--endpoint', other.report.listen);
   }
   return pair;
+}
+
+/** Of somebody who is not there. */
+export function recordOf(name: string): string {
+  const identity = createIdentity(opensslBackend, new SystemRng(), 0);
+  const record = signIdentityRecord(identity, { sequence: 1, name, tags: [], capabilities: [], homes: [] });
+  if (isRecordError(record)) throw new Error(record.reason);
+  return recordText(encodeIdentityRecord(record));
 }
 
 export function filesBelow(directory: string): readonly string[] {

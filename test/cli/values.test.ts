@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { WarrenError } from '../../base/errors.ts';
 import { formatBytes, formatMilliseconds, formatSpan, table } from '../../cli/format.ts';
 import { jsonLine } from '../../cli/output.ts';
 import { parseSize, parseTarget, parseTime } from '../../cli/values.ts';
+import { PEER_TIMEOUT_MS, type SpanBounds, TIMEOUT_MS } from '../../ipc/value-bounds.ts';
 
 describe('what is typed', () => {
   it.each([
@@ -47,6 +49,20 @@ describe('what is typed', () => {
 
   it.each(['', '5', '0s', '5 s', '1d', '25h', '-1s'])('%j is no time', (text) => {
     expect(() => parseTime('timeout', text)).toThrow('is no time that can be');
+  });
+
+  it('what is no time is told the range', () => {
+    const hint = (bounds?: SpanBounds): string => {
+      try {
+        parseTime('timeout', 'soon', bounds);
+      } catch (error) {
+        return (error as WarrenError).hint;
+      }
+      return 'nothing was thrown';
+    };
+    expect(hint()).toBe('a time from 1ms to 24h, as 500ms, 5s, 2m or 1h');
+    expect(hint(PEER_TIMEOUT_MS)).toBe('a time from 1s to 1h, as 500ms, 5s, 2m or 1h');
+    expect(parseTime('timeout', '24h')).toBe(TIMEOUT_MS.most);
   });
 });
 

@@ -58,7 +58,8 @@ describe('where a setting comes from', () => {
       logFile: undefined,
       congestion: 'AIMD',
       peerTimeout: 30 * SECOND,
-      mtu: 1_200,
+      mtu: 65_507,
+      offload: true,
     });
   });
 
@@ -112,6 +113,7 @@ describe('each key', () => {
     congestion: ['cubic', 'CUBIC'],
     peerTimeout: ['2m', 120 * SECOND],
     mtu: ['9000', 9_000],
+    offload: ['off', false],
   };
   const keys = Object.keys(KEYS) as (keyof DaemonConfig)[];
 
@@ -229,7 +231,14 @@ describe('a value', () => {
     expect(refusal(() => load({ flags: { mtu: text } })).code).toBe('ERR_WARREN_CONFIG_VALUE');
   });
 
-  it.each(['Alice', 'a b', 'a'.repeat(64), ''])('is no name: %j', (text) => {
+  it('may be no name: said anywhere, it takes the one of the last time away', () => {
+    expect(load({ flags: { name: '' } }).name).toBe('');
+    file('{"name": ""}');
+    expect(load().name).toBe('');
+    expect(load({ flags: { name: 'alice' } }).name).toBe('alice');
+  });
+
+  it.each(['Alice', 'a b', 'a'.repeat(64), ' '])('is no name: %j', (text) => {
     expect(refusal(() => load({ flags: { name: text } })).code).toBe('ERR_WARREN_CONFIG_VALUE');
   });
 

@@ -44,6 +44,7 @@ async function start(more: Partial<DaemonConfig> = {}): Promise<RunningDaemon> {
     congestion: 'AIMD',
     peerTimeout: 30 * SECOND,
     mtu: 1_200,
+    offload: true,
     ...more,
   };
   const output = {
@@ -85,7 +86,7 @@ describe('a daemon', () => {
       socket: join(base, 'run'),
       listen: expect.stringMatching(/^127\.0\.0\.1:[1-9]\d+$/),
     });
-    expect(names('state')).toEqual(['identity.json', 'lock', 'udp-port']);
+    expect(names('state')).toEqual(['identity.json', 'lock', 'name', 'udp-port']);
     expect(names('run')).toEqual(['admin.sock', 'app.sock', 'lock']);
     for (const directory of ['state', 'run']) expect(nodeFs.statSync(join(base, directory)).mode & 0o777).toBe(0o700);
     expect(logged.find(({ kind }) => kind === 'started')?.fields).toMatchObject({ address: report.address });
@@ -105,7 +106,7 @@ describe('a daemon', () => {
     const first = await start();
     await first.stop();
     expect(await first.stopped).toBe(undefined);
-    expect(names('state')).toEqual(['identity.json', 'udp-port']);
+    expect(names('state')).toEqual(['identity.json', 'name', 'udp-port']);
     expect(names('run')).toEqual([]);
     expect(kinds().at(-1)).toBe('stopped');
     const again = await start();
@@ -119,7 +120,7 @@ describe('a daemon', () => {
     await client.request('shutdown', {});
     expect(await daemon.stopped).toBe(undefined);
     expect(names('run')).toEqual([]);
-    expect(names('state')).toEqual(['identity.json', 'udp-port']);
+    expect(names('state')).toEqual(['identity.json', 'name', 'udp-port']);
   });
 
   it('may be stopped by several at once', async () => {
@@ -131,14 +132,14 @@ describe('a daemon', () => {
   it('keeps state and sockets in one directory if told to', async () => {
     const one = join(base, 'one');
     const daemon = await start({ state: one, socket: one });
-    expect(names('one')).toEqual(['admin.sock', 'app.sock', 'identity.json', 'lock', 'udp-port']);
+    expect(names('one')).toEqual(['admin.sock', 'app.sock', 'identity.json', 'lock', 'name', 'udp-port']);
     await daemon.stop();
-    expect(names('one')).toEqual(['identity.json', 'udp-port']);
+    expect(names('one')).toEqual(['identity.json', 'name', 'udp-port']);
   });
 
   it('seals its identity with a passphrase, and opens it with the same one only', async () => {
     const passphraseFile = join(base, 'secret');
-    nodeFs.writeFileSync(passphraseFile, 'correct horse\n');
+    nodeFs.writeFileSync(passphraseFile, 'correct horse\n', { mode: 0o600 });
     const first = await start({ passphraseFile });
     await first.stop();
     expect(nodeFs.readFileSync(join(base, 'state', 'identity.json'), 'utf8')).not.toContain('signingSeed');
@@ -160,7 +161,7 @@ describe('a second daemon', () => {
       message: expect.stringContaining(`state directory ${join(base, 'state')}`),
     });
     expect(names('run')).toEqual(['admin.sock', 'app.sock', 'lock']);
-    expect(names('run-2')).toEqual([]);
+    expect(names('.')).toEqual(['run', 'state']);
     const listener = { event: () => {}, closed: () => {} };
     (await ControlClient.connect({ path: join(first.report.socket, 'app.sock'), listener })).close();
   });
@@ -171,7 +172,7 @@ describe('a second daemon', () => {
       code: 'ERR_WARREN_ALREADY_RUNNING',
       message: expect.stringContaining(`socket directory ${join(base, 'run')}`),
     });
-    expect(names('state-2')).toEqual([]);
+    expect(names('.')).toEqual(['run', 'state']);
     expect(names('run')).toEqual(['admin.sock', 'app.sock', 'lock']);
   });
 
@@ -187,8 +188,7 @@ describe('the UDP port', () => {
     await expect(start({ listen: { host: undefined, port: taken } })).rejects.toMatchObject({
       code: 'ERR_WARREN_PORT_IN_USE',
     });
-    expect(names('state')).toEqual(['identity.json']);
-    expect(names('run')).toEqual([]);
+    expect(names('.')).toEqual([]);
   });
 
   it('is the one of the last time where none is asked for', async () => {
@@ -216,6 +216,65 @@ describe('the UDP port', () => {
   });
 });
 
+describe('the name', () => {
+  const path = (): string => join(base, 'state', 'name');
+
+  async function nameAfter(name: string | undefined): Promise<string> {
+    const daemon = await start({ name });
+    await daemon.stop();
+    return daemon.report.name;
+  }
+
+  it('is the one of the last time where none is given, until another or none at all is wanted', async () => {
+    expect(await nameAfter(undefined)).toBe('');
+    expect(nodeFs.existsSync(path())).toBe(false);
+    expect(await nameAfter('alice')).toBe('alice');
+    expect(await nameAfter(undefined)).toBe('alice');
+    expect(await nameAfter('anna')).toBe('anna');
+    expect(await nameAfter(undefined)).toBe('anna');
+    expect(nodeFs.readFileSync(path(), 'utf8')).toBe('anna\n');
+    expect(await nameAfter('')).toBe('');
+    expect(await nameAfter(undefined)).toBe('');
+  });
+
+  it('of a start that failed is not remembered', async () => {
+    await nameAfter('alice');
+    const taken = await occupy(0);
+    await expect(start({ name: 'anna', listen: { host: undefined, port: taken } })).rejects.toThrow();
+    expect(await nameAfter(undefined)).toBe('alice');
+  });
+
+  it.each(['', '\n', 'alice', 'Alice\n', 'alice\nbob\n', `${'a'.repeat(64)}\n`, 'al\u0000ice\n'])(
+    'that was written down as %j is none',
+    async (content) => {
+      nodeFs.mkdirSync(join(base, 'state'), { mode: 0o700 });
+      nodeFs.writeFileSync(path(), content);
+      expect(await nameAfter(undefined)).toBe('');
+    },
+  );
+
+  it('that cannot be read or written down keeps nobody from starting', async () => {
+    nodeFs.mkdirSync(path(), { recursive: true });
+    nodeFs.chmodSync(join(base, 'state'), 0o700);
+    expect(await nameAfter('alice')).toBe('alice');
+    expect(kinds()).toEqual(expect.arrayContaining(['name-forgotten', 'name-not-remembered', 'started']));
+  });
+
+  it('that a peer in the book goes by is refused, and nothing is left of that start', async () => {
+    const alice = await start({ name: 'alice' });
+    const bob = await start({ state: join(base, 'state-2'), socket: join(base, 'run-2'), name: 'bob' });
+    await introduce(alice, bob);
+    await alice.stop();
+    await expect(start({ name: 'bob' })).rejects.toMatchObject({
+      code: 'ERR_WARREN_NAME_TAKEN',
+      message: expect.stringContaining(bob.report.address),
+      hint: expect.stringContaining('--name'),
+    });
+    expect(names('run')).toEqual([]);
+    expect((await start({ name: undefined })).report.name).toBe('alice');
+  });
+});
+
 describe('a start that fails', () => {
   it.each([
     ['a state directory that others may enter', () => nodeFs.chmodSync(join(base, 'state'), 0o755), 'DIRECTORY_OPEN'],
@@ -236,6 +295,45 @@ describe('a start that fails', () => {
     expect(names('run')).not.toContain('admin.sock');
     for (const name of ['state', 'run']) nodeFs.rmSync(join(base, name), { recursive: true });
     await start();
+  });
+});
+
+describe('what a start that fails has made', () => {
+  it('goes with it, as far up as there was nothing', async () => {
+    const taken = await occupy(0);
+    const where = { state: join(base, 'a', 'b', 'state'), socket: join(base, 'a', 'c', 'run') };
+    const listen = { host: undefined, port: taken };
+    await expect(start({ ...where, listen })).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    expect(names('.')).toEqual([]);
+  });
+
+  it('goes where the socket directory cannot be made', async () => {
+    nodeFs.writeFileSync(join(base, 'file'), '');
+    await expect(start({ socket: join(base, 'file', 'run') })).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_WARREN_SOCKET/),
+    });
+    expect(names('.')).toEqual(['file']);
+  });
+
+  it('goes where the passphrase file is refused, and the identity of before stays', async () => {
+    const first = await start();
+    await first.stop();
+    const before = names('state');
+    nodeFs.rmdirSync(join(base, 'run'));
+    await expect(start({ passphraseFile: join(base, 'none') })).rejects.toMatchObject({
+      code: 'ERR_WARREN_FILE_MISSING',
+    });
+    expect([names('.'), names('state')]).toEqual([['state'], before]);
+    expect((await start()).report.address).toBe(first.report.address);
+  });
+
+  it('stays where somebody has put something into it', async () => {
+    const taken = await occupy(0);
+    const failing = start({ listen: { host: undefined, port: taken } });
+    nodeFs.writeFileSync(join(base, 'state', 'config.json'), '{}', { mode: 0o600 });
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    expect(names('.')).toEqual(['state']);
+    expect(names('state')).toEqual(['config.json']);
   });
 });
 

@@ -36,6 +36,7 @@ class FakeHost {
       refuse: () => {
         this.refused += 1;
       },
+      onGone: () => undefined,
     });
   }
 }

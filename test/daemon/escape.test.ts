@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { escapeText } from '../../daemon/escape.ts';
+import { escapeSentence, escapeText, quoteText } from '../../daemon/escape.ts';
 import { nearest } from '../../daemon/nearest.ts';
 
 describe('text from elsewhere', () => {
@@ -22,6 +22,14 @@ describe('text from elsewhere', () => {
     ['\ue000', '\\u{e000}'],
     ['\\n is not a line break', '\\\\n is not a line break'],
   ])('%j is shown as %j', (text, shown) => expect(escapeText(text)).toBe(shown));
+
+  it('in a sentence of ours is escaped where it was quoted, and nothing else twice', () => {
+    const sentence = `no command ${quoteText('a\n\\b')}`;
+    expect(escapeSentence(sentence)).toBe('no command "a\\n\\\\b"');
+    expect(escapeSentence(escapeSentence(sentence))).toBe(escapeSentence(sentence));
+    // What nobody quoted is harmless all the same.
+    expect(escapeSentence('\x1b[2J\n')).toBe('\\u{1b}[2J\\n');
+  });
 
   it('is cut at 128 characters, and never inside an escape or a pair', () => {
     expect(escapeText('a'.repeat(128))).toBe('a'.repeat(128));

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WarrenError } from '../../base/errors.ts';
 import { instant, SECOND, type WallMs } from '../../base/time.ts';
 import { Secret } from '../../crypto/secret.ts';
+import { quoteText } from '../../daemon/escape.ts';
 import { Log, type LogFormat, type LogLevel, type LogOutput } from '../../daemon/log.ts';
 import { DescriptorOutput, FileOutput, StreamOutput } from '../../daemon/log-outputs.ts';
 
@@ -86,7 +87,16 @@ describe('an event', () => {
     const error = new WarrenError('ERR_WARREN_X', 'no\nthing', 'hint');
     open(output).error('crashed', { error, stack: ['at a', 'at \x1b[2J'] });
     expect(output.lines).toEqual([
-      '03:04:05.006 error crashed error="ERR_WARREN_X: no\\\\nthing"\n    at a\n    at \\u{1b}[2J\n',
+      '03:04:05.006 error crashed error="ERR_WARREN_X: no\\nthing"\n    at a\n    at \\u{1b}[2J\n',
+    ]);
+  });
+
+  it('escapes what an error quotes, and what came from elsewhere, once', () => {
+    const output = new Lines(true);
+    const error = new WarrenError('ERR_WARREN_X', `no command ${quoteText('a\n"b')}`, 'hint');
+    open(output).error('failed', { error, name: 'a\n"b' });
+    expect(output.lines).toEqual([
+      '03:04:05.006 error failed error="ERR_WARREN_X: no command \\"a\\n\\"b\\"" name="a\\n\\"b"\n',
     ]);
   });
 

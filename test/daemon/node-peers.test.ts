@@ -1,8 +1,9 @@
+import { createSocket as createUdpSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SECOND } from '../../base/time.ts';
 import { Node, type NodeEvent } from '../../daemon/node.ts';
 import { EARLY_BYTES_MAX } from '../../daemon/tunnel-stream.ts';
-import { DIALS_WAITING_MAX } from '../../daemon/tunnel-streams.ts';
+import { PEER_DIALS_WAITING_MAX } from '../../daemon/tunnel-streams.ts';
 import {
   closeAll,
   dial,
@@ -22,37 +23,73 @@ import {
 afterEach(closeAll);
 
 describe('names', () => {
-  it('of the node itself mean itself, whatever others are called', async () => {
+  const taken = expect.objectContaining({ code: 'ERR_WARREN_NAME_TAKEN', hint: expect.stringContaining('--as NAME') });
+  const unknown = expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' });
+
+  it('of the node itself mean itself, and no peer can have them', async () => {
     const node = await openNode('alice');
-    const impostor = await openNode('alice');
-    node.addPeer({ record: impostor.record(), endpoints: [] });
+    const other = await openNode('alice');
+    const entry = { record: other.record(), endpoints: [] };
+    expect(() => node.addPeer(entry)).toThrow(taken);
+    expect(() => node.addPeer({ ...entry, petname: 'alice' })).toThrow(taken);
+    expect(node.listPeers()).toEqual([]);
+    node.addPeer({ ...entry, petname: 'other' });
     expect(node.resolve('alice')).toEqual(node.self);
     expect(node.resolve(node.self.address)).toBe(node.self);
-    expect(node.resolve(impostor.self.address)).toEqual(impostor.self);
+    expect(node.resolve(other.self.address)).toEqual({ ...other.self, name: 'other' });
+    for (const own of ['alice', node.self.address, node.self.key]) expect(() => node.removePeer(own)).toThrow(unknown);
+    expect(() => node.addPeer({ record: node.record(), endpoints: [] })).toThrow(
+      expect.objectContaining({ code: 'ERR_WARREN_OWN_RECORD' }),
+    );
   });
 
-  it('that two peers share are an error wherever a peer is asked for', async () => {
-    const node = await openNode('alice');
-    for (const bob of [await openNode('bob'), await openNode('bob')]) {
-      node.addPeer({ record: bob.record(), endpoints: [] });
-    }
-    const ambiguous = expect.objectContaining({ code: 'ERR_WARREN_AMBIGUOUS_PEER' });
-    expect(() => node.resolve('bob')).toThrow(ambiguous);
-    expect(() => node.dial({ peer: 'bob', port: 80 }, new User())).toThrow(ambiguous);
-    expect(() => node.why('bob')).toThrow(ambiguous);
-    expect(() => node.removePeer('bob')).toThrow(ambiguous);
-    await expect(node.ping('bob', { timeout: 100 })).rejects.toEqual(ambiguous);
-  });
-
-  it('that we give win over those peers give themselves', async () => {
+  it('are had by one peer only: the second is refused until it is given another', async () => {
     const { alice, bob } = await pair();
-    const carol = await openNode('carol');
-    alice.addPeer({ record: carol.record(), endpoints: [], petname: 'bob' });
-    expect(alice.resolve('bob')).toEqual({ ...carol.self, name: 'bob' });
-    expect(alice.resolve(bob.self.key)).toEqual(bob.self);
-    // A petname of its own is a node's own name too.
-    alice.addPeer({ record: alice.record(), endpoints: [], petname: 'me' });
-    expect(alice.resolve('me')).toBe(alice.self);
+    const entry = { record: (await openNode('bob')).record(), endpoints: [] };
+    expect(() => alice.addPeer(entry)).toThrow(taken);
+    expect(() => alice.addPeer({ ...entry, petname: 'bob' })).toThrow(taken);
+    expect(alice.resolve('bob')).toEqual(bob.self);
+    expect(alice.addPeer({ ...entry, petname: 'other-bob' }).name).toBe('other-bob');
+  });
+
+  it('that we give lead to a peer wherever one is asked for, and its own does not', async () => {
+    const { alice, bob } = await pair();
+    alice.addPeer({ record: bob.record(), endpoints: [], petname: 'friend' });
+    const friend = { ...bob.self, name: 'friend' };
+    const taken = serve(bob, 80);
+    const near = dial(alice, 'friend', 80);
+    await near.word('connected');
+    expect(near.end.peer).toEqual(friend);
+    expect((await alice.ping('friend', { timeout: 5_000 })).route).toBe(`${LOOPBACK}:${bob.localPort}`);
+    expect(alice.why('friend')).toMatchObject({ ...friend, callsItself: 'bob' });
+    expect(alice.status().tunnels).toMatchObject([friend]);
+    expect(alice.listPeers()).toMatchObject([{ ...friend, callsItself: 'bob' }]);
+    expect(() => alice.resolve('bob')).toThrow(unknown);
+    expect(() => alice.dial({ peer: 'bob', port: 80 }, new User())).toThrow(unknown);
+    expect(() => alice.why('bob')).toThrow(unknown);
+    expect(() => alice.removePeer('bob')).toThrow(unknown);
+    await expect(alice.ping('bob', { timeout: 100 })).rejects.toEqual(unknown);
+    near.end.finish();
+    taken[0]!.end.finish();
+    expect(alice.removePeer('friend')).toEqual(friend);
+  });
+
+  it('are nobody’s any more once their peer has left, though its tunnel may still be there', async () => {
+    const { alice, bob } = await pair();
+    await alice.ping('bob', { timeout: 5_000 });
+    alice.removePeer('bob');
+    expect(alice.status().tunnels).toMatchObject([{ name: '', key: bob.self.key, address: bob.self.address }]);
+  });
+
+  it('that this node has taken since from a peer in its book keep it from opening', async () => {
+    const store = new MemoryStore();
+    const identity = newIdentity();
+    const first = await openNode('alice', { identity, peers: store });
+    first.addPeer({ record: (await openNode('bob')).record(), endpoints: [] });
+    await first.close();
+    await expect(openNode('bob', { identity, peers: store })).rejects.toMatchObject({ code: 'ERR_WARREN_NAME_TAKEN' });
+    const again = await openNode('alice', { identity, peers: store });
+    expect(again.listPeers()).toMatchObject([{ name: 'bob' }]);
   });
 
   it('that nobody has are an error, and so are wrong arguments', async () => {
@@ -69,8 +106,10 @@ describe('names', () => {
     expect(codeOf({ port: 0 })).toBe('ERR_WARREN_PORT');
     expect(codeOf({ port: 65_536 })).toBe('ERR_WARREN_PORT');
     expect(codeOf({ timeout: 0 })).toBe('ERR_WARREN_TIMEOUT');
-    expect(codeOf({ timeout: 2 ** 31 })).toBe('ERR_WARREN_TIMEOUT');
-    expect(codeOf({ peerTimeout: -1 })).toBe('ERR_WARREN_TIMEOUT');
+    expect(codeOf({ timeout: 86_400_001 })).toBe('ERR_WARREN_TIMEOUT');
+    for (const peerTimeout of [-1, 999, 3_600_001, 1_500.5]) {
+      expect(codeOf({ peerTimeout })).toBe('ERR_WARREN_TIMEOUT');
+    }
     expect(codeOf({ congestion: 'reno' })).toBe('ERR_WARREN_CONGESTION');
     for (const backlog of [0, 1_025, 1.5]) {
       expect(() => node.listen({ port: 90, backlog }, () => undefined)).toThrow(
@@ -137,6 +176,7 @@ describe('the peer book of a node', () => {
       {
         ...bob.self,
         name: 'robert',
+        callsItself: 'bob',
         endpoints: [`${LOOPBACK}:${bob.localPort}`],
         connected: false,
       },
@@ -147,9 +187,11 @@ describe('the peer book of a node', () => {
     expect(bob.listPeers()[0]?.connected).toBe(true);
   });
 
-  it('takes a newer record from a handshake, and keeps it', async () => {
+  it('takes a newer record from a handshake, and keeps it under the name that its owner knows', async () => {
     const store = new MemoryStore();
-    const alice = await openNode('alice', { peers: store });
+    const events: NodeEvent[] = [];
+    const own = { identity: newIdentity(), peers: store };
+    const alice = await openNode('alice', { ...own, log: (event) => events.push(event) });
     const identity = newIdentity();
     const old = await openNode('bob', { identity, profile: { name: 'bob', sequence: 1 } });
     introduce(alice, old);
@@ -158,10 +200,26 @@ describe('the peer book of a node', () => {
     bob.addPeer({ record: alice.record(), endpoints: [`${LOOPBACK}:${alice.localPort}`] });
     const saves = store.saves;
     await bob.ping('alice', { timeout: 5_000 });
-    await until('alice has learned it', () => alice.resolve(bob.self.key).name === 'robert');
+    await until('alice has learned it', () => alice.why('bob').callsItself === 'robert');
     expect(store.saves).toBe(saves + 1);
-    expect(() => alice.resolve('bob')).toThrow(expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' }));
+    expect(alice.resolve('bob')).toEqual({ ...bob.self, name: 'bob' });
+    expect(() => alice.resolve('robert')).toThrow(expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' }));
+    expect(alice.listPeers()).toMatchObject([{ name: 'bob', callsItself: 'robert' }]);
+    expect(events.find(({ event }) => event === 'record-learned')?.fields).toEqual({
+      peer: bob.self.address,
+      name: 'bob',
+      callsItself: 'robert',
+      sequence: 2,
+    });
     expect(new TextDecoder().decode(store.bytes)).toContain(bob.record());
+
+    await alice.close();
+    const again = await openNode('alice', own);
+    expect(again.resolve('bob')).toEqual({ ...bob.self, name: 'bob' });
+    // Its owner takes the new name by adding it again.
+    expect(again.addPeer({ record: bob.record(), endpoints: [] })).toEqual(bob.self);
+    expect(again.resolve('robert')).toEqual(bob.self);
+    expect(() => again.resolve('bob')).toThrow(expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' }));
   });
 
   it('that is damaged stops the node from opening', async () => {
@@ -253,7 +311,9 @@ describe('reaching a peer', () => {
     const alice = await openNode('alice', { lookup: () => new Promise(() => undefined) });
     const bob = await openNode('bob');
     alice.addPeer({ record: bob.record(), endpoints: ['bob.example:4440'] });
-    const dials = Array.from({ length: DIALS_WAITING_MAX }, () => dial(alice, 'bob', 80, new User(), { timeout: 500 }));
+    const dials = Array.from({ length: PEER_DIALS_WAITING_MAX }, () =>
+      dial(alice, 'bob', 80, new User(), { timeout: 500 }),
+    );
     expect(await dial(alice, 'bob', 80).ended()).toMatchObject({ code: 'ERR_WARREN_LIMIT' });
     expect(dials[0]!.end.write(new Uint8Array(EARLY_BYTES_MAX + 1))).toBe(EARLY_BYTES_MAX);
     expect(dials[0]!.end.write(new Uint8Array(1))).toBe(0);
@@ -271,7 +331,7 @@ describe('reaching a peer', () => {
     introduce(alice, carol);
     await carol.close();
     const start = performance.now();
-    expect(await dial(alice, 'carol', 80, new User(), { peerTimeout: 300 }).ended()).toMatchObject({
+    expect(await dial(alice, 'carol', 80, new User(), { peerTimeout: 1_000 }).ended()).toMatchObject({
       code: 'ERR_WARREN_UNREACHABLE',
     });
     expect(performance.now() - start).toBeLessThan(5_000);
@@ -354,6 +414,23 @@ describe('what a node shows', () => {
     expect(report.tunnel).toMatchObject({ state: 'open' });
     expect(alice.why('alice')).toMatchObject({ ...alice.self, routes: [], advice: '' });
     expect(events.map(({ event }) => event)).toEqual(['peer-added', 'peer-added', 'tunnel-up', 'tunnel-up']);
+  });
+
+  it('and where it is bound, which is IPv4 where the system has no IPv6', async () => {
+    const createSocket = (options: SocketOptions): Socket => {
+      const socket = createUdpSocket(options);
+      if (options.type === 'udp6') {
+        socket.bind = () => {
+          queueMicrotask(() => socket.emit('error', Object.assign(new Error('refused'), { code: 'EAFNOSUPPORT' })));
+          return socket;
+        };
+      }
+      return socket;
+    };
+    const fallen = await openNode('alice', { udp: { host: undefined, createSocket } });
+    expect(fallen.status().udp).toMatchObject({ host: '0.0.0.0', port: fallen.localPort });
+    const both = await openNode('bob', { udp: { host: undefined } });
+    expect(both.status().udp).toMatchObject({ host: '::', port: both.localPort });
   });
 
   it('and whom it asks when its owner shuts it down', async () => {

@@ -7,7 +7,7 @@ import { createIdentity, type Identity } from '../../crypto/identity.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
 import { Node, type NodeOptions, type PeerStore } from '../../daemon/node.ts';
 import { SystemRng } from '../../daemon/system-rng.ts';
-import type { AdminHost, IncomingStream, StreamEnd, StreamListener } from '../../ipc/host.ts';
+import type { AdminHost, Host, IncomingStream, StreamEnd, StreamListener } from '../../ipc/host.ts';
 
 const rng = new SystemRng();
 export const LOOPBACK = '127.0.0.1';
@@ -208,7 +208,7 @@ export class User implements StreamListener {
   }
 }
 
-export function dial(host: AdminHost, peer: string, port: number, user: User = new User(), options = {}): User {
+export function dial(host: Host, peer: string, port: number, user: User = new User(), options = {}): User {
   user.end = host.dial({ peer, port, ...options }, user);
   return user;
 }

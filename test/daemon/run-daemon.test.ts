@@ -325,6 +325,19 @@ describe.runIf(isCompiled)('a daemon in the background (needs `npm run build`)',
     expect(log).toContain('"kind":"not-started"');
   });
 
+  it('that cannot start leaves nothing behind; but a log that was asked for by name says why', async () => {
+    const flags = { state: join(base, 'new', 'state'), listen: '192.0.2.1:4440' };
+    const quiet = new Running({ detach: true, flags });
+    expect(await quiet.failed()).toMatchObject({ code: 'ERR_WARREN_BIND' });
+    await quiet.exit;
+    expect(nodeFs.readdirSync(base)).toEqual(['warren.mjs']);
+    const logged = new Running({ detach: true, flags: { ...flags, 'log-file': join(base, 'log') } });
+    expect(await logged.failed()).toMatchObject({ code: 'ERR_WARREN_BIND' });
+    await logged.exit;
+    expect(nodeFs.readdirSync(base).sort()).toEqual(['log', 'warren.mjs']);
+    expect(nodeFs.readFileSync(join(base, 'log'), 'utf8')).toContain('"kind":"not-started"');
+  });
+
   it('that dies before it is ready is not taken for one that runs', async () => {
     nodeFs.writeFileSync(join(base, 'die.cjs'), 'process.kill(process.pid, "SIGKILL");');
     const flags = { state: join(base, 'state'), socket: join(base, 'run') };

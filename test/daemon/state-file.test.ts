@@ -311,7 +311,7 @@ describe('the port', () => {
 
 describe('a passphrase file', () => {
   function read(content: string | Uint8Array): string {
-    nodeFs.writeFileSync(join(base, 'secret'), content);
+    nodeFs.writeFileSync(join(base, 'secret'), content, { mode: 0o600 });
     return Buffer.from(readPassphrase(join(base, 'secret')).expose()).toString();
   }
 
@@ -343,6 +343,28 @@ describe('a passphrase file', () => {
     const exit = once(writer, 'exit');
     expect(Buffer.from(readPassphrase(pipe).expose()).toString()).toBe('correct horse');
     await exit;
+  });
+
+  it.each([0o640, 0o604, 0o620, 0o666, 0o601])('of ours that others have access to is refused: mode %o', (mode) => {
+    const file = join(base, 'se cret');
+    nodeFs.writeFileSync(file, 'correct horse\n');
+    nodeFs.chmodSync(file, mode);
+    const error = refusal(() => readPassphrase(file));
+    expect(error).toMatchObject({
+      code: 'ERR_WARREN_PASSPHRASE_FILE',
+      message: `other users have access to the passphrase file '${file}' (mode ${mode.toString(8)})`,
+      hint: expect.stringContaining(`chmod 600 '${file}'`),
+    });
+    nodeFs.chmodSync(file, 0o400);
+    expect(Buffer.from(readPassphrase(file).expose()).toString()).toBe('correct horse');
+  });
+
+  it.runIf(process.geteuid!() === 0)('of another user, who lets us read it, is that one’s affair', () => {
+    const file = join(base, 'secret');
+    nodeFs.writeFileSync(file, 'correct horse\n');
+    nodeFs.chownSync(file, 65_534, 65_534);
+    nodeFs.chmodSync(file, 0o444);
+    expect(Buffer.from(readPassphrase(file).expose()).toString()).toBe('correct horse');
   });
 
   it('that cannot be read says why', () => {

@@ -32,7 +32,7 @@ describe.runIf(isBuilt)('a daemon that is told to stop (needs `npm run build`)',
     }
     // Nothing of its own is left but its state, and the other daemon has nothing of it.
     expect(daemon.socketFiles).toEqual([]);
-    expect(daemon.files).toEqual(['identity.json', 'peers.json', 'udp-port']);
+    expect(daemon.files).toEqual(['identity.json', 'name', 'peers.json', 'udp-port']);
     await untilNoStreams(other.daemon);
     expect((await other.daemon.status()).tunnels).toEqual([]);
 

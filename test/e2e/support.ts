@@ -20,7 +20,7 @@ const PROGRAM: string = fileURLToPath(new URL('program.mjs', import.meta.url));
 
 export const isBuilt: boolean = existsSync(MAIN) && existsSync(new URL('../../dist/sdk/index.js', import.meta.url));
 /** `npm run e2e` sets it: what is too long for `npm test`. */
-export const isLong: boolean = process.env['E2E_LONG'] === '1';
+export const isLong: boolean = process.env.E2E_LONG === '1';
 
 /** How long anything may take that has no bound of its own; a machine with other things to do is slow. */
 const PATIENCE_MS = 60_000;

@@ -48,9 +48,54 @@ describe('an endpoint', () => {
   });
 });
 
+describe('an endpoint of a peer', () => {
+  it.each([
+    ['0.0.0.0:4440', 'stands for every address'],
+    ['0.1.2.3:4440', 'stands for every address'],
+    ['[::]:4440', 'stands for every address'],
+    ['[0:0:0:0:0:0:0:0]:4440', 'stands for every address'],
+    ['[::ffff:0.0.0.0]:4440', 'stands for every address'],
+    ['224.0.0.1:4440', 'multicast'],
+    ['239.255.255.255:4440', 'multicast'],
+    ['[ff02::1]:4440', 'multicast'],
+    ['[::ffff:224.0.0.1]:4440', 'multicast'],
+    ['255.255.255.255:4440', 'broadcast'],
+    ['[fe80::1]:4440', 'link-local'],
+    ['[febf::1]:4440', 'link-local'],
+    ['[fe80::1%eth0]:4440', 'link-local'],
+    ['[fe80::1%]:4440', 'link-local'],
+    ['192.0.2.1:0', 'port 0'],
+    ['alice.example:0', 'port 0'],
+    ['[::1]:0', 'port 0'],
+  ])('is not %s, which is no single node: %s', (text, why) => {
+    expect(() => parsePeerEndpoint(text)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_WARREN_ENDPOINT',
+        message: expect.stringContaining(why),
+        hint: expect.stringMatching(/\S/),
+      }),
+    );
+  });
+
+  it.each([
+    '1.0.0.0:1',
+    '223.255.255.255:1',
+    '240.0.0.1:1',
+    '255.255.255.254:1',
+    '[fc00::1]:1',
+    '[fec0::1]:1',
+    '[::2]:1',
+  ])('may be %s', (text) => {
+    expect(formatIpEndpoint(parsePeerEndpoint(text).address!)).toBe(text);
+  });
+});
+
 describe('looking endpoints up', () => {
   const addresses: Record<string, readonly string[]> = {
     one: ['192.0.2.1'],
+    blocked: ['0.0.0.0', '::'],
+    partly: ['fe80::1', '192.0.2.7'],
+    empty: [],
     many: Array.from({ length: 20 }, (_, i) => `2001:db8::${i + 1}`),
   };
   const lookup = (host: string): Promise<readonly string[]> => {
@@ -80,5 +125,11 @@ describe('looking endpoints up', () => {
     const { remotes, failures } = await lookUp(lookup, places('nowhere:1', 'one:2'));
     expect(remotes.map(formatIpEndpoint)).toEqual(['192.0.2.1:2']);
     expect(failures).toEqual(['nowhere (ENOTFOUND)']);
+  });
+
+  it('leaves out what is no single node, and says so where nothing is left', async () => {
+    const { remotes, failures } = await lookUp(lookup, places('blocked:1', 'partly:2', 'empty:3'));
+    expect(remotes.map(formatIpEndpoint)).toEqual(['192.0.2.7:2']);
+    expect(failures).toEqual(['blocked (is 0.0.0.0)', 'empty (ENODATA)']);
   });
 });

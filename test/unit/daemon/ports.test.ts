@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { EPHEMERAL_FIRST, EPHEMERAL_LAST, PortTable, requireLocalPort, requirePort } from '../../../daemon/ports.ts';
+import {
+  APP_EPHEMERAL_MAX,
+  EPHEMERAL_FIRST,
+  EPHEMERAL_LAST,
+  PortTable,
+  requireLocalPort,
+  requirePort,
+} from '../../../daemon/ports.ts';
 
 const EPHEMERAL_COUNT = EPHEMERAL_LAST - EPHEMERAL_FIRST + 1;
 
@@ -41,6 +48,33 @@ describe('ports that are lent', () => {
     expect(() => ports.bind(0, 'a program')).toThrow(expect.objectContaining({ code: 'ERR_WARREN_NO_FREE_PORT' }));
     ports.giveBack(50_000);
     expect(ports.lend()).toBe(50_000);
+  });
+});
+
+describe('ports of programs on app.sock', () => {
+  it('are not all there are, lent and bound together, and whatever is given back is theirs again', () => {
+    const ports = new PortTable<string>();
+    ports.bind(0, 'one', 'app');
+    ports.bind(65_535, 'another', 'app');
+    const lent = Array.from({ length: APP_EPHEMERAL_MAX - 2 }, () => ports.lend('app')!);
+    const taken = expect.objectContaining({ code: 'ERR_WARREN_NO_FREE_PORT' });
+    for (let round = 0; round < 2; round++) {
+      expect(ports.lend('app')).toBeUndefined();
+      expect(() => ports.bind(0, 'more', 'app')).toThrow(taken);
+      expect(() => ports.bind(65_534, 'more', 'app')).toThrow(taken);
+      if (round === 0) ports.giveBack(lent[0]!);
+      if (round === 0) expect(ports.lend('app')).toBeDefined();
+    }
+    ports.unbind(65_535);
+    expect(ports.bind(65_534, 'more', 'app')).toBe(65_534);
+    for (let left = EPHEMERAL_COUNT - APP_EPHEMERAL_MAX; left > 0; left--) expect(ports.lend()).toBeDefined();
+    expect(ports.lend()).toBeUndefined();
+  });
+
+  it('below the dynamic ones are any', () => {
+    const ports = new PortTable<string>();
+    for (let port = 1; port < EPHEMERAL_FIRST; port++) ports.bind(port, 'an app', 'app');
+    expect(ports.lend('app')).toBe(EPHEMERAL_FIRST);
   });
 });
 

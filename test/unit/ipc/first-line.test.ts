@@ -19,7 +19,7 @@ describe('the line of a stream connection', () => {
     expect(decodeStreamLine('dial 0:0000.7F3A.19C2:80')).toEqual({ kind: 'dial', peer: '0:0000.7F3A.19C2', port: 80 });
     expect(
       decodeStreamLine(
-        'dial bob:65535 priority=high id=9007199254740991 client=abc timeout=1 congestion=bbr peer-timeout=2',
+        'dial bob:65535 priority=high id=9007199254740991 client=abc timeout=1 congestion=bbr peer-timeout=1000',
       ),
     ).toEqual({
       kind: 'dial',
@@ -29,7 +29,7 @@ describe('the line of a stream connection', () => {
       priority: 0,
       timeout: 1,
       congestion: 'bbr',
-      peerTimeout: 2,
+      peerTimeout: 1_000,
     });
     expect(decodeStreamLine('accept t0ken client=abc id=1')).toEqual({
       kind: 'accept',
@@ -60,7 +60,10 @@ describe('the line of a stream connection', () => {
     'dial alice:80 priority=__proto__',
     'dial alice:80 timeout=0',
     'dial alice:80 timeout=1e3',
-    'dial alice:80 timeout=2147483648',
+    'dial alice:80 timeout=86400001',
+    'dial alice:80 peer-timeout=999',
+    'dial alice:80 peer-timeout=3600001',
+    'dial alice:80 peer-timeout=1e3',
     'dial alice:80 timeout=1 timeout=2',
     'dial alice:80 congestion=',
     'dial alice:80 =1',
@@ -79,6 +82,15 @@ describe('the line of a stream connection', () => {
     if (line.length > 20) expect(message).not.toContain(line);
   });
 
+  it('says which span is out of its range, and what the range is', () => {
+    expect(decodeStreamLine('dial alice:80 timeout=0')).toMatchObject({
+      message: 'timeout is a number of milliseconds from 1 to 86400000',
+    });
+    expect(decodeStreamLine('dial alice:80 timeout=5 peer-timeout=5')).toMatchObject({
+      message: 'peer-timeout is a number of milliseconds from 1000 to 3600000',
+    });
+  });
+
   it('has at most 512 bytes with its LF', () => {
     const line = (length: number): string => `dial a:1 congestion=${'x'.repeat(length - 20)}`;
     expect(decodeStreamLine(line(LINE_BYTES_MAX - 1)).kind).toBe('dial');
@@ -87,7 +99,8 @@ describe('the line of a stream connection', () => {
 
   const word = fc.stringMatching(/^[!-~]{1,20}$/);
   const owner = fc.record({ client: word, id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }) });
-  const ms = fc.option(fc.integer({ min: 1, max: 2 ** 31 - 1 }), { nil: undefined });
+  const timeout = fc.option(fc.integer({ min: 1, max: 86_400_000 }), { nil: undefined });
+  const peerTimeout = fc.option(fc.integer({ min: 1_000, max: 3_600_000 }), { nil: undefined });
   const lines: fc.Arbitrary<StreamLine> = fc.oneof(
     fc.record({
       kind: fc.constant('dial' as const),
@@ -95,9 +108,9 @@ describe('the line of a stream connection', () => {
       port: fc.integer({ min: 1, max: 65_535 }),
       owner: fc.option(owner, { nil: undefined }),
       priority: fc.constantFrom(undefined, 0 as const, 1 as const, 2 as const),
-      timeout: ms,
+      timeout,
       congestion: fc.option(word, { nil: undefined }),
-      peerTimeout: ms,
+      peerTimeout,
     }),
     fc.record({ kind: fc.constant('accept' as const), token: word, owner }),
   );
