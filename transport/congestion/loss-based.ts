@@ -14,7 +14,8 @@ import { LossEpisode } from './loss-episode.ts';
  * - *congestion avoidance*: a `WindowLaw` says how the window grows. The law also says by how much a loss shrinks it; the two
  *   belong together and are all that tells NewReno from CUBIC.
  *
- * The window does not grow while the sender leaves it unused (§7.8). Losses that prove spurious are undone, §7.3.2 being silent
+ * The window does not grow while the sender leaves it unused (§7.8), for want of data or of anything else: one that grew for a sender
+ * held up by its processor would be no bound at the first loss. Losses that prove spurious are undone, §7.3.2 being silent
  * about it, in the manner of RFC 9438 §4.9: window and threshold go back to at least what they were, and what ends a first slow
  * start, HyStart++, watches it again.
  */
@@ -92,7 +93,7 @@ export class LossBasedController implements CongestionController {
     if (this.isStartup) this.#hystart?.onAck(sample.largestNumber, sample.nextNumber, sample.rtt);
     // §7.3.2: no growth for what was sent before the reduction.
     if (sample.largestNumber < this.#recoveryEnd) return;
-    if (sample.isAppLimited && sample.largestNumber > this.#usedUntil) {
+    if (sample.largestNumber > this.#usedUntil) {
       this.#law.onUnused(now);
       return;
     }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CUBIC_ALPHA, CubicLaw } from '../../../../transport/congestion/cubic.ts';
-import { LossBasedController, type WindowLaw } from '../../../../transport/congestion/loss-based.ts';
+import type { WindowLaw } from '../../../../transport/congestion/loss-based.ts';
 import { NewRenoLaw } from '../../../../transport/congestion/new-reno.ts';
-import { ack, at, loss, MTU, RTT } from './samples.ts';
+import { ack, at, Filled, loss, MTU, RTT } from './samples.ts';
 
 const SECOND = 1_000_000;
 
@@ -125,7 +125,7 @@ describe('CUBIC (RFC 9438)', () => {
   });
 
   it('forgets a spurious reduction altogether', () => {
-    const controller = new LossBasedController('CUBIC', new CubicLaw(), MTU);
+    const controller = new Filled('CUBIC', new CubicLaw(), MTU);
     controller.onAck(ack({ bytes: 100 * MTU }), at(RTT));
     controller.onLoss(loss({ largestNumber: 5, nextNumber: 12 }), at(RTT));
     expect(controller.window).toBe(Math.floor(110 * MTU * 0.7));
@@ -135,7 +135,7 @@ describe('CUBIC (RFC 9438)', () => {
 
   it('watches slow start for a queue again once a reduction in it has been undone', () => {
     const roundsToEnd = (isDisturbed: boolean): number => {
-      const controller = new LossBasedController('CUBIC', new CubicLaw(), MTU);
+      const controller = new Filled('CUBIC', new CubicLaw(), MTU);
       let number = 0;
       const round = (rtt: number): void => {
         const nextNumber = number + 10;

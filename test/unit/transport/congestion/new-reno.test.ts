@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { initialWindow, minimumWindow } from '../../../../transport/congestion/controller.ts';
 import { LossBasedController } from '../../../../transport/congestion/loss-based.ts';
 import { NewRenoLaw } from '../../../../transport/congestion/new-reno.ts';
-import { ack, at, loss, MTU, RTT } from './samples.ts';
+import { ack, at, Filled, loss, MTU, RTT } from './samples.ts';
 
 /** A queue makes up half of the RTT, as behind an overflowing one. */
 const CONGESTED = { smoothedRtt: 2 * RTT, rtt: 2 * RTT } as const;
 
 function aimd(): LossBasedController {
-  return new LossBasedController('AIMD', new NewRenoLaw(), MTU);
+  return new Filled('AIMD', new NewRenoLaw(), MTU);
 }
 
 /** In congestion avoidance at half the initial window, packet 10 next. */
@@ -116,22 +116,30 @@ describe('AIMD', () => {
     expect(controller.isStartup).toBe(false);
   });
 
-  it('does not grow while the application leaves the window unused (§7.8)', () => {
-    const controller = aimd();
-    controller.onAppLimited(MTU, at(0));
-    for (let n = 0; n < 100; n++)
-      controller.onAck(ack({ largestNumber: n, nextNumber: n + 1, isAppLimited: true }), at(RTT));
+  it.each([
+    ['for want of data', true],
+    ['for want of time: a sender that its processor holds up is limited by nothing it could be asked about', false],
+  ])('does not grow while the window is left unused (§7.8), %s', (_, isAppLimited) => {
+    const controller = new LossBasedController('AIMD', new NewRenoLaw(), MTU);
+    if (isAppLimited) controller.onAppLimited(MTU, at(0));
+    for (let n = 0; n < 100; n++) {
+      controller.onSent(MTU, MTU, at(0));
+      controller.onAck(ack({ largestNumber: n, nextNumber: n + 1, isAppLimited }), at(RTT));
+    }
     expect(controller.window).toBe(12_000);
   });
 
-  it('grows for the round trip after the window was full, however the packets are marked', () => {
-    const controller = aimd();
-    controller.onSent(12_000, 12_000, at(0));
-    controller.onAck(ack({ bytes: 12_000, largestNumber: 9, nextNumber: 10, isAppLimited: true }), at(RTT));
-    expect(controller.window).toBe(24_000);
-    controller.onAck(ack({ bytes: 12_000, largestNumber: 19, nextNumber: 20, isAppLimited: true }), at(2 * RTT));
-    expect(controller.window).toBe(24_000);
-  });
+  it.each([true, false])(
+    'grows for the round trip after the window was full, and no more (marked: %s)',
+    (isAppLimited) => {
+      const controller = new LossBasedController('AIMD', new NewRenoLaw(), MTU);
+      controller.onSent(12_000, 12_000, at(0));
+      controller.onAck(ack({ bytes: 12_000, largestNumber: 9, nextNumber: 10, isAppLimited }), at(RTT));
+      expect(controller.window).toBe(24_000);
+      controller.onAck(ack({ bytes: 12_000, largestNumber: 19, nextNumber: 20, isAppLimited }), at(2 * RTT));
+      expect(controller.window).toBe(24_000);
+    },
+  );
 
   it('undoes a reduction whose losses all arrived after all', () => {
     const controller = aimd();

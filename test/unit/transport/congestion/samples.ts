@@ -5,6 +5,7 @@ import type {
   LossSample,
   RateSample,
 } from '../../../../transport/congestion/controller.ts';
+import { LossBasedController } from '../../../../transport/congestion/loss-based.ts';
 
 export const MTU = 1_200;
 export const RTT = 100_000;
@@ -29,6 +30,14 @@ export function ack(parts: Partial<AckSample> = {}): AckSample {
     isAppLimited: false,
     ...parts,
   };
+}
+
+/** Under a sender that always fills its window. */
+export class Filled extends LossBasedController {
+  override onAck(sample: AckSample, now: Instant): void {
+    this.onSent(0, this.window, now);
+    super.onAck(sample, now);
+  }
 }
 
 export function loss(parts: Partial<LossSample> = {}): LossSample {
