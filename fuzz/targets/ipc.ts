@@ -67,7 +67,7 @@ export const IPC_LINE: FuzzTarget = {
     [
       'dial alice:80',
       'dial 0:0000.7F3A.19C2:65535 client=0123456789abcdef id=9007199254740991',
-      'dial bob:1 priority=high timeout=2147483647 congestion=bbr peer-timeout=1',
+      'dial bob:1 priority=high timeout=86400000 congestion=bbr peer-timeout=1000',
       'accept 0123456789abcdef client=0123456789abcdef id=1',
     ].map(ascii),
   check(input) {
