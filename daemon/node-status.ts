@@ -26,6 +26,9 @@ export function tunnelStatus(tunnel: Tunnel, name: PeerName, streams: number): T
     congestion: tunnel.congestion?.name ?? '',
     window: tunnel.congestion?.window ?? 0,
     mtu: path?.mtu ?? 0,
+    packetsSent: path?.lane?.recovery.sequence ?? 0,
+    packetsLost: path?.lane?.recovery.everLost ?? 0,
+    packetsLate: path?.lane?.recovery.everLate ?? 0,
     streams,
   };
 }

@@ -191,6 +191,10 @@ export interface TunnelStatus extends PeerName {
   readonly congestion: string;
   readonly window: number;
   readonly mtu: number;
+  /** By the path in use: sent, thought lost of those, and acknowledged all the same of these. */
+  readonly packetsSent: number;
+  readonly packetsLost: number;
+  readonly packetsLate: number;
   readonly streams: number;
 }
 

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { WarrenError } from '../base/errors.ts';
+import { type ToldError, WarrenError } from '../base/errors.ts';
 import { CONTROL_BYTES_MAX, type ControlMap, type ControlValue, decodeControl, encodeControl } from '../wire/cbor.ts';
 import type { DecodeReason } from '../wire/decode-error.ts';
 import { PRIORITY_BULK, PRIORITY_HIGH, PRIORITY_NORMAL, type Priority } from '../wire/frames.ts';
@@ -120,6 +120,8 @@ export interface Events {
     readonly data: Uint8Array;
   };
   readonly end: StreamEnding;
+  /** The daemon has begun to stop; `error` follows when it is done. */
+  readonly stopping: object;
   readonly error: { readonly error: WarrenError };
 }
 
@@ -166,10 +168,13 @@ const TUNNEL: Shapes<TunnelStatus> = {
   congestion: WORD,
   window: COUNT,
   mtu: COUNT,
+  packetsSent: COUNT,
+  packetsLost: COUNT,
+  packetsLate: COUNT,
   streams: COUNT,
 };
 
-const ERROR_FIELDS = fields<{ code: WarrenError['code']; message: string; hint: string }>({
+const ERROR_FIELDS = fields<ToldError>({
   code: matching('an error code', /^ERR_WARREN_[A-Z0-9_]{1,48}$/),
   message: PROSE,
   hint: PROSE,
@@ -180,7 +185,7 @@ export const ERROR: Shape<WarrenError> = {
   what: 'an error',
   read(value) {
     const error = ERROR_FIELDS.read(value);
-    return error instanceof Invalid ? error : new WarrenError(error.code, error.message, error.hint);
+    return error instanceof Invalid ? error : WarrenError.told(error);
   },
   write: (error) => ERROR_FIELDS.write(error),
 };
@@ -276,6 +281,7 @@ const EVENTS: { readonly [K in EventName]: Shape<Events[K]> } = {
     code: optional(CODE),
     error: optional(ERROR),
   }),
+  stopping: fields({}),
   error: fields({ error: ERROR }),
 };
 

@@ -38,6 +38,12 @@ function describeStatus(status: NodeStatus, { bold, dim }: Style): string {
   return lines.join('\n');
 }
 
+/** Of all packets sent by the path in use, those that have not arrived. */
+function lostShare({ packetsSent, packetsLost, packetsLate }: TunnelStatus): string {
+  if (packetsSent === 0) return '';
+  return `${((100 * Math.max(0, packetsLost - packetsLate)) / packetsSent).toFixed(2)} %`;
+}
+
 /** What the system helps with. */
 function speedText({ udp, crypto }: NodeStatus): string {
   const helps = [udp.cutsBatches ? 'sending' : '', udp.joinsPackets ? 'receiving' : ''].filter((help) => help !== '');
@@ -47,7 +53,7 @@ function speedText({ udp, crypto }: NodeStatus): string {
 
 export function tunnelTable(tunnels: readonly TunnelStatus[]): string {
   return table(
-    ['PEER', 'ADDRESS', 'STATE', 'ROUTE', 'ROUND TRIP', 'CONTROL', 'WINDOW', 'PACKET', 'STREAMS'],
+    ['PEER', 'ADDRESS', 'STATE', 'ROUTE', 'ROUND TRIP', 'CONTROL', 'WINDOW', 'PACKET', 'LOST', 'STREAMS'],
     tunnels.map((tunnel) => [
       tunnel.name,
       tunnel.address,
@@ -57,6 +63,7 @@ export function tunnelTable(tunnels: readonly TunnelStatus[]): string {
       tunnel.congestion,
       formatBytes(tunnel.window),
       `${tunnel.mtu} B`,
+      lostShare(tunnel),
       String(tunnel.streams),
     ]),
   );

@@ -140,7 +140,17 @@ const events: readonly ServerEvent[] = [
 ];
 
 const path = { route: '192.0.2.1:4440', state: 'silent' };
-const tunnel = { ...peer, ...path, roundTrip: 20, congestion: 'aimd', window: 14_720, mtu: 1_452, streams: 1 };
+const packets = { packetsSent: 9, packetsLost: 2, packetsLate: 1 };
+const tunnel = {
+  ...peer,
+  ...path,
+  roundTrip: 20,
+  congestion: 'aimd',
+  window: 14_720,
+  mtu: 1_452,
+  ...packets,
+  streams: 1,
+};
 const why = { tunnel, routes: [path, path], lastError: '', advice: '' };
 const report = { ...peer, callsItself: 'else', endpoints: ['192.0.2.1:4440'], ...why };
 

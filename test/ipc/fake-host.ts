@@ -148,6 +148,9 @@ export class FakeHost implements AdminHost {
         congestion: 'aimd',
         window: 14_720,
         mtu: 1_452,
+        packetsSent: 100 + i,
+        packetsLost: 2,
+        packetsLate: 1,
         streams: i,
       })),
       streams: this.ends.size,
@@ -205,7 +208,7 @@ export class FakeHost implements AdminHost {
   /** Every stream of this node is cut, as by a peer that is gone. */
   cut(): void {
     for (const end of [...this.ends])
-      end.fail(new WarrenError('ERR_WARREN_PEER_GONE', 'the peer is gone', 'Try again.'));
+      end.fail(new WarrenError('ERR_WARREN_PEER_TIMEOUT', 'the peer is gone', 'Try again.'));
   }
 }
 
@@ -412,5 +415,5 @@ function refused(message: string): WarrenError {
 }
 
 function inUse(port: number): WarrenError {
-  return new WarrenError('ERR_WARREN_PORT_IN_USE', `port ${port} is taken`, 'Choose another, or 0 for a free one.');
+  return new WarrenError('ERR_WARREN_PORT_TAKEN', `port ${port} is taken`, 'Choose another, or 0 for a free one.');
 }

@@ -103,6 +103,7 @@ export class AckProcessor {
     if (path.lateLostAt !== lostAt) this.#tellLate(path, now);
     path.lateLostAt = lostAt;
     path.latePackets += 1;
+    path.everLate += 1;
   }
 
   #tellLate(path: RecoveryPath, now: Instant): void {

@@ -182,6 +182,7 @@ export class LossDetector {
     }
     path.packetsInFlight -= 1;
     path.bytesInFlight -= columns.bytes[slot]!;
+    if ((flags & SENT_MTU_PROBE) === 0) path.everLost += 1;
     columns.flags[slot] = (flags & ~SENT_OUTSTANDING) | SENT_LOST;
     columns.lostAt[slot] = now;
     return flags;

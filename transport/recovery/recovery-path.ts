@@ -39,6 +39,9 @@ export class RecoveryPath {
   packetsInFlight = 0;
   /** The sequence number of the next packet on this path. */
   sequence = 0;
+  /** Declared lost, but for MTU probes; and of those, acknowledged all the same. */
+  everLost = 0;
+  everLate = 0;
   /** No packet of this path below this packet number is outstanding. */
   cursor: number;
   /** RFC 9002 A.3: largest_acked_packet, by packet number and by this path's sequence. */

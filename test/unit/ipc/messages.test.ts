@@ -161,12 +161,12 @@ describe('events', () => {
   });
 
   it('carry errors with code, message and hint, cut where they are endless', () => {
-    const error = new WarrenError('ERR_WARREN_PEER_GONE', 'the peer is gone', 'try again');
+    const error = new WarrenError('ERR_WARREN_PEER_TIMEOUT', 'the peer is gone', 'try again');
     expect(decodeServerMessage(encodeEvent({ event: 'error', error }))).toEqual({
       kind: 'event',
       event: { event: 'error', error },
     });
-    const endless = new WarrenError('ERR_WARREN_PEER_GONE', 'ü'.repeat(50_000), 'y'.repeat(50_000));
+    const endless = new WarrenError('ERR_WARREN_PEER_TIMEOUT', 'ü'.repeat(50_000), 'y'.repeat(50_000));
     const read = decodeServerMessage(encodeEvent({ event: 'end', stream: 1, how: 'closed', error: endless }));
     expect(read).toMatchObject({ event: { error: { message: 'ü'.repeat(500), hint: 'y'.repeat(1_000) } } });
   });
@@ -193,6 +193,9 @@ describe('replies', () => {
       congestion: 'aimd',
       window: 1,
       mtu: 1_452,
+      packetsSent: 100,
+      packetsLost: 2,
+      packetsLate: 1,
       streams: 0,
     })),
     streams: 0,
