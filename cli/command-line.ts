@@ -1,5 +1,6 @@
 import { quoteText } from '../daemon/escape.ts';
 import { nearest } from '../daemon/nearest.ts';
+import { version } from '../daemon/version.ts';
 import { Arguments } from './arguments.ts';
 import { type Command, type CommandEntry, positionalsOf, wordsOf } from './command.ts';
 import { GLOBAL_OPTIONS } from './common.ts';
@@ -11,7 +12,6 @@ import { endWithOutput } from './reader.ts';
 import { showHelp } from './show-help.ts';
 import { TypedCommands } from './typed-commands.ts';
 import { UsageError } from './usage-error.ts';
-import { version } from './version.ts';
 
 /**
  * Runs the command that the words call. Gives the exit code, one of `EXIT_CODES`. Whatever goes wrong, from the first word on, is

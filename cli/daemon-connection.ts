@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { WarrenError } from '../base/errors.ts';
 import { ControlClient } from '../ipc/client.ts';
 import { socketToUse } from '../ipc/socket-path.ts';
 import type { Arguments } from './arguments.ts';
@@ -13,7 +12,7 @@ export async function withDaemon<T>(
   ask: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
   const path = await socketOf(args, which);
-  const client = await explained(ControlClient.connect({ path, listener: SILENT }));
+  const client = await ControlClient.connect({ path, listener: SILENT });
   try {
     return await ask(client);
   } finally {
@@ -43,14 +42,4 @@ export async function socketOf(args: Arguments, which: 'app' | 'admin'): Promise
 function expanded(path: string): string {
   if (path === '~') return homedir();
   return path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(path);
-}
-
-/** Says how to start a daemon here, where none runs. */
-export async function explained<T>(connecting: Promise<T>): Promise<T> {
-  try {
-    return await connecting;
-  } catch (error) {
-    if (!(error instanceof WarrenError) || error.code !== 'ERR_WARREN_DAEMON_NOT_RUNNING') throw error;
-    throw new WarrenError('ERR_WARREN_NO_DAEMON', error.message, 'start one with: warren up');
-  }
 }

@@ -85,7 +85,7 @@ async function controllerOf(node: WarrenNode, key: string): Promise<string> {
 function refuseOtherController({ peer, congestion: wanted }: EchoPlan, found: string): void {
   if (wanted === undefined || found === '' || found.toLowerCase() === wanted) return;
   throw new WarrenError(
-    'ERR_WARREN_CONGESTION',
+    'ERR_WARREN_CONGESTION_IN_USE',
     `there is a tunnel to ${peer} already, and it uses ${found}`,
     `restart the daemon with --congestion ${wanted}, or bench before anything else has dialled ${peer}`,
   );
@@ -139,7 +139,7 @@ function wrongEcho(right: number, size: number): WarrenError {
 
 function shortEcho(received: number, size: number): WarrenError {
   return new WarrenError(
-    'ERR_WARREN_SHORT_ECHO',
+    'ERR_WARREN_NOT_AN_ECHO',
     `only ${formatBytes(received)} of ${formatBytes(size)} came back`,
     'whatever listens on port 7 there is no echo',
   );

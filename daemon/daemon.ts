@@ -99,6 +99,7 @@ async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoLis
   undo.add(() => node.close());
   const server = await LocalServer.open({ host: node, paths, warn: (kind, fields) => log.warn(kind, fields) });
   undo.add(async () => {
+    server.announceStop();
     // First, so that what programs have written arrives: the server's end is the end of their streams.
     await node.close();
     await server.close();

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
-import { WarrenError } from '../base/errors.ts';
+import { type ToldError, WarrenError } from '../base/errors.ts';
 import type { DaemonConfig } from './config.ts';
 import type { StartReport } from './daemon.ts';
 import { LOCK_NAME } from './directory-lock.ts';
@@ -104,7 +104,7 @@ async function reportOf(child: ChildProcess, logFile: string, waitMs: number): P
       });
       child.on('message', (message: News) => {
         if ('started' in message) resolve(message.started);
-        else reject(new WarrenError(message.failed.code, message.failed.message, message.failed.hint));
+        else reject(WarrenError.told(message.failed));
       });
     });
   } finally {
@@ -113,10 +113,9 @@ async function reportOf(child: ChildProcess, logFile: string, waitMs: number): P
   }
 }
 
-type News = { readonly started: StartReport } | { readonly failed: PlainError };
-type PlainError = Pick<WarrenError, 'code' | 'message' | 'hint'>;
+type News = { readonly started: StartReport } | { readonly failed: ToldError };
 
-function plain(error: Error): PlainError {
+function plain(error: Error): ToldError {
   if (error instanceof WarrenError) return { code: error.code, message: error.message, hint: error.hint };
   return { code: NOT_STARTED, message: error.message, hint: 'the log says where it happened' };
 }

@@ -1,5 +1,7 @@
 import { dirname } from 'node:path';
+import type { ErrorCode } from '../base/error-codes.ts';
 import { WarrenError } from '../base/errors.ts';
+import { fileTrouble } from '../ipc/file-trouble.ts';
 import { escapeText } from './escape.ts';
 
 /** What the file system said about the daemon's files and directories, in words, each with what to do about it. */
@@ -7,36 +9,23 @@ export function fileError(action: string, path: string, error: unknown): unknown
   const errno = errnoOf(error);
   // Anything else is a mistake of ours, and no sentence makes it better.
   if (errno === undefined) return error;
-  const message = `cannot ${action} ${shellWord(path)}`;
-  switch (errno) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new WarrenError('ERR_WARREN_DISK_FULL', `${message}: the disk is full (${errno})`, 'free some space');
-    case 'EROFS':
-      return new WarrenError(
-        'ERR_WARREN_READ_ONLY',
-        `${message}: the file system is read-only (${errno})`,
-        'use another directory',
-      );
-    case 'EACCES':
-    case 'EPERM':
-      return new WarrenError(
-        'ERR_WARREN_FILE_ACCESS',
-        `${message}: permission denied (${errno})`,
-        `ls -ld ${shellWord(dirname(path))} shows who may do so`,
-      );
-    case 'ENOENT':
-      return new WarrenError(
-        'ERR_WARREN_FILE_MISSING',
-        `${message}: there is no such file or directory (${errno})`,
-        `ls -ld ${shellWord(dirname(path))} shows what is there`,
-      );
+  const { code, what } = fileTrouble(errno);
+  return new WarrenError(code, `cannot ${action} ${shellWord(path)}: ${what}`, hintFor(code, path));
+}
+
+function hintFor(code: ErrorCode, path: string): string {
+  switch (code) {
+    case 'ERR_WARREN_DISK_FULL':
+      return 'free some space';
+    case 'ERR_WARREN_READ_ONLY':
+    case 'ERR_WARREN_NOT_A_DIRECTORY':
+      return 'use another directory';
+    case 'ERR_WARREN_FILE_ACCESS':
+      return `ls -ld ${shellWord(dirname(path))} shows who may do so`;
+    case 'ERR_WARREN_FILE_MISSING':
+      return `ls -ld ${shellWord(dirname(path))} shows what is there`;
     default:
-      return new WarrenError(
-        'ERR_WARREN_FILE_IO',
-        `${message}: ${errno}`,
-        'check the disk and the system log, then try again',
-      );
+      return 'check the disk and the system log, then try again';
   }
 }
 

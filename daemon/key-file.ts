@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { assert } from '../base/assert.ts';
 import { toHex } from '../base/bytes.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
@@ -19,7 +20,7 @@ import {
 } from '../crypto/sealed-identity.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { makeDirectories } from '../ipc/make-directories.ts';
-import { errnoOf, quietly, shellWord } from './file-errors.ts';
+import { errnoOf, fileError, quietly, shellWord } from './file-errors.ts';
 
 /**
  * The key file on disk. Whatever happens, at its path stands either nothing or one whole file: content is written to a temporary
@@ -115,7 +116,7 @@ export function replaceKeyFile(path: string, content: Uint8Array, fs: KeyFileFs 
       fs.rename(temporary, place.path);
     } catch (error) {
       quietly(() => fs.unlink(temporary));
-      throw ioError('replace', place.path, error);
+      throw fileError('replace', place.path, error);
     }
     syncDirectory(fs, place.path, directory);
   } finally {
@@ -153,9 +154,7 @@ export function loadOrCreateIdentity(
   options: IdentityOptions,
 ): { readonly identity: Identity; readonly created: boolean } {
   const fs = options.fs ?? REAL_FS;
-  if (options.passphrase?.expose().length === 0) {
-    throw new WarrenError('ERR_WARREN_PASSPHRASE_EMPTY', 'the passphrase is empty', 'give one, or none at all');
-  }
+  assert(options.passphrase?.expose().length !== 0, 'where there is nothing to seal with there is no passphrase');
   quietly(() => removeStaleTemporaries(fs, placeOf(path)));
   const existing = loadIdentity(path, options, fs);
   if (existing !== undefined) return { identity: existing, created: false };
@@ -209,7 +208,7 @@ interface Place {
 
 function placeOf(path: string): Place {
   if (path.includes('\0')) {
-    throw new WarrenError('ERR_WARREN_KEY_FILE_PATH', 'the path of the key file holds a zero byte', 'use another path');
+    throw new WarrenError('ERR_WARREN_ARGUMENT', 'the path of the key file holds a zero byte', 'use another path');
   }
   const absolute = resolve(path);
   return { path: absolute, directory: dirname(absolute), name: basename(absolute) };
@@ -223,7 +222,7 @@ function makeDirectory(fs: KeyFileFs, directory: string): boolean {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'EEXIST' || errno === 'ENOTDIR') throw notADirectory(directory);
-    throw ioError('make the directory of', directory, error);
+    throw fileError('make the directory of', directory, error);
   }
   if (first === undefined) return false;
   for (let at = directory; at !== dirname(first); at = dirname(at)) {
@@ -240,7 +239,7 @@ function syncParent(fs: KeyFileFs, directory: string): void {
   } catch (error) {
     // A parent may let us make directories and not let us read it; then it cannot be synchronised.
     if (errnoOf(error) === 'EACCES') return;
-    throw ioError('make durable', directory, error);
+    throw fileError('make durable', directory, error);
   }
   try {
     syncDirectory(fs, directory, fd);
@@ -259,7 +258,7 @@ function openDirectory(fs: KeyFileFs, place: Place, created: boolean): number {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') throw missing(place.path);
     if (errno === 'ENOTDIR') throw notADirectory(directory);
-    throw ioError('open the directory of', place.path, error);
+    throw fileError('open the directory of', place.path, error);
   }
   try {
     // The umask may have taken bits away, never added any.
@@ -267,14 +266,14 @@ function openDirectory(fs: KeyFileFs, place: Place, created: boolean): number {
     const status = fs.fstat(fd);
     if (status.uid !== fs.effectiveUser()) {
       throw new WarrenError(
-        'ERR_WARREN_KEY_FILE_DIRECTORY_OWNER',
+        'ERR_WARREN_DIRECTORY_OWNER',
         `the directory ${shellWord(directory)} belongs to another user (uid ${status.uid})`,
         'keep the key file in a directory of your own, or run as that user',
       );
     }
     if ((status.mode & OTHERS_WRITE) !== 0) {
       throw new WarrenError(
-        'ERR_WARREN_KEY_FILE_DIRECTORY_WRITABLE',
+        'ERR_WARREN_DIRECTORY_OPEN',
         `other users may write to the directory ${shellWord(directory)} (mode ${octal(status.mode)})`,
         // A sticky bit marks a directory that is meant to be shared, as /tmp is.
         (status.mode & STICKY) === 0 ? `chmod 700 ${shellWord(directory)}` : 'use a directory of your own inside it',
@@ -283,7 +282,7 @@ function openDirectory(fs: KeyFileFs, place: Place, created: boolean): number {
     return fd;
   } catch (error) {
     quietly(() => fs.close(fd));
-    throw ioError('check the directory of', place.path, error);
+    throw fileError('check the directory of', place.path, error);
   }
 }
 
@@ -300,7 +299,7 @@ function openChecked(fs: KeyFileFs, place: Place): number {
     if (errno === 'ELOOP') throw notAFile(path, 'is a symbolic link');
     // What open(2) says of a Unix socket.
     if (errno === 'ENXIO') throw notAFile(path, 'is not a regular file');
-    throw ioError('open', path, error);
+    throw fileError('open', path, error);
   }
   try {
     const status = fs.fstat(fd);
@@ -322,7 +321,7 @@ function openChecked(fs: KeyFileFs, place: Place): number {
     return fd;
   } catch (error) {
     quietly(() => fs.close(fd));
-    throw ioError('check', path, error);
+    throw fileError('check', path, error);
   }
 }
 
@@ -336,12 +335,12 @@ function readAll(fs: KeyFileFs, place: Place, fd: number): Uint8Array {
       length += count;
     }
   } catch (error) {
-    throw ioError('read', place.path, error);
+    throw fileError('read', place.path, error);
   } finally {
     buffer.fill(0);
   }
   throw new WarrenError(
-    'ERR_WARREN_KEY_FILE_TOO_LARGE',
+    'ERR_WARREN_FILE_TOO_LARGE',
     `${shellWord(place.path)} is larger than ${KEY_FILE_BYTES_MAX} bytes, so it is not a key file`,
     'name the key file itself',
   );
@@ -354,7 +353,7 @@ function writeTemporary(fs: KeyFileFs, place: Place, content: Uint8Array): strin
   try {
     fd = fs.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
   } catch (error) {
-    throw ioError('write', place.path, error);
+    throw fileError('write', place.path, error);
   }
   let open = true;
   try {
@@ -364,8 +363,8 @@ function writeTemporary(fs: KeyFileFs, place: Place, content: Uint8Array): strin
     if ((status.mode & 0o777) !== FILE_MODE || status.uid !== fs.effectiveUser()) throw notPrivate(place);
     for (let offset = 0; offset < content.length; ) {
       const count = fs.write(fd, content, offset, content.length - offset);
-      if (count === 0)
-        throw new WarrenError('ERR_WARREN_KEY_FILE_IO', `writing ${shellWord(place.path)} stalled`, TRY_DISK);
+      // Nothing taken and nothing wrong: trying for ever would hang the start.
+      if (count === 0) throw Object.assign(new Error('short write'), { code: 'EIO', syscall: 'write' });
       offset += count;
     }
     fs.fsync(fd);
@@ -375,7 +374,7 @@ function writeTemporary(fs: KeyFileFs, place: Place, content: Uint8Array): strin
   } catch (error) {
     if (open) quietly(() => fs.close(fd));
     quietly(() => fs.unlink(temporary));
-    throw ioError('write', place.path, error);
+    throw fileError('write', place.path, error);
   }
 }
 
@@ -386,7 +385,7 @@ function syncDirectory(fs: KeyFileFs, path: string, directory: number): void {
     const errno = errnoOf(error);
     // Some file systems cannot synchronise a directory, and have nothing to synchronise.
     if (errno === 'EINVAL' || errno === 'ENOTSUP' || errno === 'EOPNOTSUPP') return;
-    throw ioError('make durable', path, error);
+    throw fileError('make durable', path, error);
   }
 }
 
@@ -404,8 +403,6 @@ function removeStaleTemporaries(fs: KeyFileFs, place: Place): void {
     if (isKeyFile || fs.wallMs() - status.mtimeMs > TEMPORARY_AGE_MAX_MS) quietly(() => fs.unlink(path));
   }
 }
-
-const TRY_DISK = 'check the disk and the system log, then try again';
 
 function contentError(path: string, error: KeyFileError): WarrenError {
   const message = `the key file ${shellWord(path)} cannot be used. ${describeKeyFileError(error)}`;
@@ -436,24 +433,16 @@ function contentError(path: string, error: KeyFileError): WarrenError {
 }
 
 function missing(path: string): WarrenError {
-  return new WarrenError(
-    'ERR_WARREN_KEY_FILE_MISSING',
-    `there is no key file ${shellWord(path)}`,
-    'start the daemon once',
-  );
+  return new WarrenError('ERR_WARREN_FILE_MISSING', `there is no key file ${shellWord(path)}`, 'start the daemon once');
 }
 
 function notAFile(path: string, why: string): WarrenError {
-  return new WarrenError(
-    'ERR_WARREN_KEY_FILE_NOT_A_FILE',
-    `${shellWord(path)} ${why}`,
-    'put the key file itself there',
-  );
+  return new WarrenError('ERR_WARREN_NOT_A_FILE', `${shellWord(path)} ${why}`, 'put the key file itself there');
 }
 
 function notADirectory(directory: string): WarrenError {
   return new WarrenError(
-    'ERR_WARREN_KEY_FILE_NOT_A_DIRECTORY',
+    'ERR_WARREN_NOT_A_DIRECTORY',
     `${shellWord(directory)} is not a directory`,
     'use another state directory',
   );
@@ -480,48 +469,17 @@ function linkError(place: Place, error: unknown): unknown {
     case 'EOPNOTSUPP':
     case 'ENOSYS':
       return new WarrenError(
-        'ERR_WARREN_KEY_FILE_NO_LINKS',
+        'ERR_WARREN_NO_LINKS',
         `the file system of ${shellWord(place.directory)} has no hard links, so a key file cannot be written safely`,
         'use a state directory on a local file system',
       );
     default:
-      return ioError('write', place.path, error);
-  }
-}
-
-/** An error of the file system in words; any other error as it is. The system's own message has no place for file content. */
-function ioError(action: string, path: string, error: unknown): unknown {
-  const errno = errnoOf(error);
-  if (errno === undefined) return error;
-  const message = `cannot ${action} ${shellWord(path)}`;
-  switch (errno) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new WarrenError(
-        'ERR_WARREN_KEY_FILE_DISK_FULL',
-        `${message}: the disk is full (${errno})`,
-        'free some space',
-      );
-    case 'EROFS':
-      return new WarrenError(
-        'ERR_WARREN_KEY_FILE_READ_ONLY',
-        `${message}: the file system is read-only (${errno})`,
-        'use another state directory',
-      );
-    case 'EACCES':
-    case 'EPERM':
-      return new WarrenError(
-        'ERR_WARREN_KEY_FILE_ACCESS',
-        `${message}: permission denied (${errno})`,
-        `ls -ld ${shellWord(dirname(path))} shows who may do so`,
-      );
-    default:
-      return new WarrenError('ERR_WARREN_KEY_FILE_IO', `${message}: ${errno}`, TRY_DISK);
+      return fileError('write', place.path, error);
   }
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof WarrenError && error.code === 'ERR_WARREN_KEY_FILE_MISSING';
+  return error instanceof WarrenError && error.code === 'ERR_WARREN_FILE_MISSING';
 }
 
 /** For questions that an answer only helps with. */

@@ -158,7 +158,7 @@ function choicesOf({ congestion, peerTimeout }: DialTarget): TunnelChoices {
   const controller = CONTROLLERS.find((name) => name === congestion?.toUpperCase());
   if (congestion !== undefined && controller === undefined) {
     throw new WarrenError(
-      'ERR_WARREN_CONGESTION',
+      'ERR_WARREN_ARGUMENT',
       'there is no such congestion control',
       `choose one of ${CONTROLLERS.join(', ').toLowerCase()}`,
     );
@@ -173,7 +173,7 @@ function choicesOf({ congestion, peerTimeout }: DialTarget): TunnelChoices {
 function requireSpan(milliseconds: number, what: string, bounds: SpanBounds): void {
   if (isSpanWithin(milliseconds, bounds)) return;
   throw new WarrenError(
-    'ERR_WARREN_TIMEOUT',
+    'ERR_WARREN_ARGUMENT',
     `that is no ${what}`,
     `a ${what} is a whole number of milliseconds from ${bounds.least} to ${bounds.most}`,
   );
@@ -182,7 +182,7 @@ function requireSpan(milliseconds: number, what: string, bounds: SpanBounds): vo
 function requireBacklog(backlog: number): number {
   if (Number.isInteger(backlog) && backlog >= 1 && backlog <= BACKLOG_NODE_MAX) return backlog;
   throw new WarrenError(
-    'ERR_WARREN_BACKLOG',
+    'ERR_WARREN_ARGUMENT',
     'that is no backlog',
     `a backlog is a whole number from 1 to ${BACKLOG_NODE_MAX}`,
   );

@@ -105,7 +105,7 @@ export class Node implements AdminHost {
 
   /**
    * Reads the peer book (rejects with ERR_WARREN_PEER_BOOK) and binds the socket (rejects with a `BindError`:
-   * ERR_WARREN_PORT_IN_USE or ERR_WARREN_BIND).
+   * ERR_WARREN_UDP_PORT_IN_USE or ERR_WARREN_BIND).
    */
   static async open(options: NodeOptions): Promise<Node> {
     const node = new Node(options, options.offload === false ? PLAIN : await loadNative());
@@ -322,7 +322,7 @@ export class Node implements AdminHost {
         return;
       case 'tunnel-down': {
         const error = link?.tunnelDown(event.reason, event.unread);
-        if (link !== undefined) this.#log('info', 'tunnel-down', { ...named(link.name), reason: error?.message ?? '' });
+        if (link !== undefined) this.#log('info', 'tunnel-down', { ...named(link.name), error });
         return;
       }
       case 'path-changed':
@@ -346,8 +346,8 @@ export class Node implements AdminHost {
       const { name: callsItself, sequence } = record;
       this.#log('info', 'record-learned', { ...named(peer.name), callsItself, sequence });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      this.#log('warn', 'record-not-saved', { peer: formatAddress(record.address), reason });
+      if (!(error instanceof Error)) throw error;
+      this.#log('warn', 'record-not-saved', { peer: formatAddress(record.address), error });
     }
   }
 
@@ -435,11 +435,11 @@ export interface PeerStore {
   save(bytes: Uint8Array): void;
 }
 
-/** For a log: what happened, in fields. Texts may hold what a peer said, in the alphabet that records allow. */
+/** For a log: what happened, in fields. Texts may hold what a peer said, in the alphabet that records allow; errors what they quote. */
 export interface NodeEvent {
   readonly level: 'debug' | 'info' | 'warn';
   readonly event: string;
-  readonly fields: Readonly<Record<string, string | number>>;
+  readonly fields: Readonly<Record<string, string | number | Error | undefined>>;
 }
 
 function signOwnRecord({ identity, profile }: NodeOptions): IdentityRecord {
@@ -452,17 +452,19 @@ function signOwnRecord({ identity, profile }: NodeOptions): IdentityRecord {
   });
   if (!isRecordError(record)) return record;
   throw new WarrenError(
-    'ERR_WARREN_RECORD',
+    'ERR_WARREN_ARGUMENT',
     `this node's own record cannot say that (${record.reason})`,
     'a name has at most 63 lower-case letters, digits and hyphens; a record at most 600 bytes',
   );
 }
 
-function openBook({ identity, peers }: NodeOptions, { key, name }: PeerName, crypto: CryptoBackend): PeerBook {
+function openBook({ identity, peers, log }: NodeOptions, { key, name }: PeerName, crypto: CryptoBackend): PeerBook {
   const bytes = peers?.load();
   const known = bytes === undefined ? [] : decodePeerBook(crypto, bytes, name);
   const save = (all: readonly Peer[]): void => peers?.save(encodePeerBook(all));
-  return new PeerBook({ network: identity.address.network, key, name }, { save }, known);
+  const endpointLeftOut = (peer: Peer, error: WarrenError): void =>
+    log?.({ level: 'warn', event: 'endpoint-left-out', fields: { ...named(peer.name), error } });
+  return new PeerBook({ network: identity.address.network, key, name }, { save, endpointLeftOut }, known);
 }
 
 function named(name: PeerName): { readonly peer: string; readonly name: string } {

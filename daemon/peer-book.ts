@@ -8,7 +8,7 @@ import { describeTextFault, NAME, textFault } from '../wire/names.ts';
 import { quoteText } from './escape.ts';
 import { parsePeerEndpoint } from './peer-endpoint.ts';
 import type { CheckedRecord } from './record-text.ts';
-import { localLimit } from './stream-errors.ts';
+import { display, localLimit } from './stream-errors.ts';
 
 export const PEERS_MAX = 4_096;
 
@@ -46,6 +46,8 @@ export interface BookOwner {
 /** Where the book lasts. */
 export interface PeerBookStore {
   save(peers: readonly Peer[]): void;
+  /** Of a peer that was saved: one of its endpoints would not be taken today. The peer is there without it. */
+  endpointLeftOut?(peer: Peer, error: WarrenError): void;
 }
 
 /**
@@ -73,9 +75,10 @@ export class PeerBook {
     for (const peer of peers) {
       // Version 1 let a node into its own book; and somebody may have put another identity beside the file.
       if (peer.key === owner.key) continue;
-      this.#check(peer);
+      const usable = this.#withUsableEndpoints(peer);
+      this.#check(usable);
       if (peer.name.name !== '' && peer.name.name === owner.name) throw ownNameTaken(peer);
-      this.#enter(peer);
+      this.#enter(usable);
     }
   }
 
@@ -151,6 +154,17 @@ export class PeerBook {
     if (known !== undefined) this.#replace(known, undefined);
   }
 
+  /** An endpoint is where to ask and not who somebody is: one that was taken earlier and is not today costs nobody the peer. */
+  #withUsableEndpoints(peer: Peer): Peer {
+    const endpoints = peer.endpoints.filter((endpoint) => {
+      const error = whyRefused(endpoint);
+      if (error === undefined) return true;
+      this.#store.endpointLeftOut?.(peer, leftOut(peer, error));
+      return false;
+    });
+    return { ...peer, endpoints };
+  }
+
   #check({ record, endpoints }: Peer): void {
     if (record.address.network !== this.#owner.network) {
       throw new WarrenError(
@@ -201,11 +215,29 @@ export function makePeer(fields: PeerFields): Peer {
   return { key, record, bytes, endpoints: [...endpoints], name, hasPetname };
 }
 
+function whyRefused(endpoint: string): WarrenError | undefined {
+  try {
+    parsePeerEndpoint(endpoint);
+    return undefined;
+  } catch (error) {
+    if (error instanceof WarrenError) return error;
+    throw error;
+  }
+}
+
+function leftOut({ name }: Peer, { message }: WarrenError): WarrenError {
+  return new WarrenError(
+    'ERR_WARREN_ENDPOINT',
+    `${display(name)} was saved with an endpoint that is left out: ${message}`,
+    'warren peer add … --endpoint HOST:PORT gives it the right one',
+  );
+}
+
 function checkPetname(petname: string): void {
   const fault = textFault(NAME, petname);
   if (fault === undefined) return;
   throw new WarrenError(
-    'ERR_WARREN_NAME',
+    'ERR_WARREN_ARGUMENT',
     `${quoteText(petname)} cannot be a name`,
     describeTextFault({ ...NAME, what: 'petname' }, fault),
   );

@@ -1,5 +1,5 @@
 import { equal } from '../base/bytes.ts';
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, WarrenError } from '../base/errors.ts';
 import { type Rng, randomBytes } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import { MILLISECOND } from '../base/time.ts';
@@ -56,7 +56,7 @@ class Ping implements StreamListener {
   begin(): void {
     const { timeout, signal } = this.#options;
     if (signal?.aborted) {
-      this.#outcome.reject(cancelled());
+      this.#outcome.reject(cancelled('the ping was cancelled'));
       return;
     }
     this.#startedAt = this.#ways.now();
@@ -100,7 +100,7 @@ class Ping implements StreamListener {
     this.#outcome.reject(error ?? notAnEcho(this.#peer));
   }
 
-  readonly #abort = (): void => this.#fail(cancelled());
+  readonly #abort = (): void => this.#fail(cancelled('the ping was cancelled'));
 
   #judge(): void {
     if (!equal(this.#echo, this.#nonce) || this.#sentAt === undefined) {
@@ -127,13 +127,9 @@ class Ping implements StreamListener {
   }
 }
 
-function cancelled(): WarrenError {
-  return new WarrenError('ERR_WARREN_CANCELLED', 'the ping was cancelled', 'ping again');
-}
-
 function unanswered(peer: PeerName, milliseconds: number): WarrenError {
   return new WarrenError(
-    'ERR_WARREN_PING_TIMEOUT',
+    'ERR_WARREN_TIMEOUT',
     `${display(peer)} took the ping and did not answer within ${milliseconds} ms`,
     'allow more time; the other node may be busy, or the network down',
   );

@@ -107,7 +107,7 @@ function isDynamic(port: number): boolean {
 /** Thrown: no port that a stream or a datagram can go to. */
 export function requirePort(port: number): number {
   if (Number.isInteger(port) && port >= 1 && port <= PORT_MAX) return port;
-  throw new WarrenError('ERR_WARREN_PORT', 'this is not a port', `a port is a number from 1 to ${PORT_MAX}`);
+  throw new WarrenError('ERR_WARREN_ARGUMENT', 'this is not a port', `a port is a number from 1 to ${PORT_MAX}`);
 }
 
 /** Likewise, but 0 stands for any free one. */

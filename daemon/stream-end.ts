@@ -203,7 +203,7 @@ const OWN_CODES: ReadonlySet<number> = new Set([CLOSE_CODES.NO_ERROR, CLOSE_CODE
 function requireCode(code: number): void {
   if (OWN_CODES.has(code) || (Number.isSafeInteger(code) && code >= APPLICATION_CODE_FIRST)) return;
   throw new WarrenError(
-    'ERR_WARREN_CODE',
+    'ERR_WARREN_ARGUMENT',
     `a stream cannot be given up with code ${code}`,
     `use ${CLOSE_CODES.CANCELLED}, or one of your own from ${APPLICATION_CODE_FIRST} on`,
   );

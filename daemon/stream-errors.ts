@@ -52,7 +52,7 @@ export function badPeer(peer: PeerName): WarrenError {
 export function dialTimeout(peer: PeerName, port: number, milliseconds: number): WarrenError {
   const who = display(peer);
   return new WarrenError(
-    'ERR_WARREN_DIAL_TIMEOUT',
+    'ERR_WARREN_TIMEOUT',
     `nobody took the stream to port ${port} of ${who} within ${milliseconds} ms`,
     `warren why ${who} shows whether ${who} answers at all; allow more time where the way is long`,
   );

@@ -274,7 +274,7 @@ export class BindError extends WarrenError {
   constructor(systemCode: string, address: string, port: number) {
     const inUse = systemCode === 'EADDRINUSE';
     super(
-      inUse ? 'ERR_WARREN_PORT_IN_USE' : 'ERR_WARREN_BIND',
+      inUse ? 'ERR_WARREN_UDP_PORT_IN_USE' : 'ERR_WARREN_BIND',
       `cannot bind UDP ${address} port ${port}: ${systemCode}`,
       inUse
         ? 'Choose another port, or 0 for any free one.'

@@ -1,10 +1,6 @@
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, WarrenError } from '../base/errors.ts';
 
 /** What both kinds of connection fail with at a program's end. */
-
-export function cancelled(): WarrenError {
-  return new WarrenError('ERR_WARREN_CANCELLED', 'this was cancelled', 'Nothing to be done: the program asked for it.');
-}
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw cancelled();

@@ -331,7 +331,7 @@ export const CANCELLED: number = CLOSE_CODES.CANCELLED;
 
 function notYours(port: number): never {
   throw new WarrenError(
-    'ERR_WARREN_NOT_FOUND',
+    'ERR_WARREN_NOT_YOUR_PORT',
     `port ${port} is not one of this client's`,
     'A port belongs to the control connection that asked for it.',
   );
@@ -355,7 +355,7 @@ function idInUse(): WarrenError {
 
 function nobodyWaits(): WarrenError {
   return new WarrenError(
-    'ERR_WARREN_GONE',
+    'ERR_WARREN_STREAM_GONE',
     'no stream waits under this token',
     'It ended, was taken already, or waited longer than 10 s; only the client that it was announced to may take it.',
   );

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, WarrenError } from '../base/errors.ts';
 import type { ControlMap } from '../wire/cbor.ts';
 import { BOUNDS } from './bounds.ts';
-import { cancelled, daemonGone, throwIfAborted, unreadable } from './client-errors.ts';
+import { daemonGone, throwIfAborted, unreadable } from './client-errors.ts';
 import { closeGently } from './close-gently.ts';
 import { type ConnectOptions, connectSocket } from './connect-socket.ts';
 import { FrameReader } from './framing.ts';
@@ -52,7 +52,7 @@ interface Waiting {
 
 /**
  * A program's end of the control connection. It does not connect again: once the daemon is gone, all calls under way and all later
- * ones fail with `ERR_WARREN_DAEMON_GONE`, or with what the daemon said before it ended the connection.
+ * ones fail with what it said before it ended the connection, as `ERR_WARREN_DAEMON_STOPPED`, or else `ERR_WARREN_DAEMON_GONE`.
  */
 export class ControlClient {
   readonly #socket: Socket;

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, WarrenError } from '../base/errors.ts';
 import type { Bounds } from './bounds.ts';
 import type { Client, ClientRegistry, ClientSink } from './client-registry.ts';
 import { closeGently } from './close-gently.ts';
@@ -245,10 +245,6 @@ const QUESTIONS: ReadonlySet<Command> = new Set(['status', 'peers', 'resolve', '
 function ofHost(error: unknown): WarrenError {
   if (error instanceof WarrenError) return error;
   throw error;
-}
-
-function cancelled(): WarrenError {
-  return new WarrenError('ERR_WARREN_CANCELLED', 'this was cancelled', 'Nothing to be done: the program asked for it.');
 }
 
 function unreadable(what: string): WarrenError {

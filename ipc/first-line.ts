@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { WarrenError } from '../base/errors.ts';
+import { type AnyErrorCode, WarrenError } from '../base/errors.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { PeerName } from './host.ts';
 import { PRIORITIES, STREAM_ID_MAX } from './messages.ts';
@@ -212,7 +212,7 @@ export function decodeStreamAnswer(line: string): StreamAnswer | undefined {
   if (answer.ok === false) {
     const { code, message, hint } = objectOf(answer.error);
     if (typeof code !== 'string' || !ERROR_CODE.test(code) || !isText(message) || !isText(hint)) return undefined;
-    return { ok: false, error: new WarrenError(code as WarrenError['code'], message, hint) };
+    return { ok: false, error: WarrenError.told({ code: code as AnyErrorCode, message, hint }) };
   }
   const { ok, id, localPort, remotePort } = answer;
   const { address, name, key } = objectOf(answer.peer);

@@ -84,7 +84,7 @@ async function take(path: string, hidden: string): Promise<void> {
     if (inodeOf(path) === found) unlinkSync(path);
   }
   throw new WarrenError(
-    'ERR_WARREN_DAEMON_RUNNING',
+    'ERR_WARREN_ALREADY_RUNNING',
     `a daemon is running at ${JSON.stringify(path)}`,
     'Use it, stop it with: warren down, or set WARREN_SOCKET to another directory.',
   );

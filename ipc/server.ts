@@ -10,7 +10,7 @@ import { type DialLine, decodeStreamLine, encodeStreamAnswer, LINE_BYTES_MAX, li
 import type { AdminHost, DialTarget } from './host.ts';
 import { ListenSocket, type ListenSocketUser } from './listen-socket.ts';
 import { MessageWriter } from './message-writer.ts';
-import { encodeEvent } from './messages.ts';
+import { encodeEvent, type ServerEvent } from './messages.ts';
 import { openFilesMax } from './open-files.ts';
 import { SharedQuota, type Standing } from './shared-quota.ts';
 import {
@@ -75,6 +75,11 @@ export class LocalServer {
     }
   }
 
+  /** Tells every client, and those that still come, that the end is near: what is asked for from here on may be refused. */
+  announceStop(): void {
+    for (const door of this.#doors) door.announceStop();
+  }
+
   /**
    * Takes no more connections, tells every client, and ends them all: what was written to them is read, if they read it soon.
    * Streams that have not ended are given up, so whoever wants theirs to end in order closes the node first.
@@ -87,6 +92,7 @@ export class LocalServer {
 
 const CONTROL_BYTE = 0x00;
 const LF = 0x0a;
+const STOPPING: ServerEvent = { event: 'stopping' };
 const SOCKET_NAMES: Readonly<Record<Standing, string>> = { app: APP_SOCKET, owner: ADMIN_SOCKET };
 
 /** As many as there may be files open beside the daemon's own; an unlimited number of files is no reason for as many connections. */
@@ -119,6 +125,7 @@ class Door implements ListenSocketUser {
   readonly #all: Set<Socket> = new Set();
   /** There was no room for the last that came, which is said once. */
   #isFull = false;
+  #isStopping = false;
 
   constructor(hosts: DoorHosts, standing: Standing, shared: Shared) {
     this.#hosts = hosts;
@@ -147,6 +154,11 @@ class Door implements ListenSocketUser {
   readonly failed = (code: string): void => {
     this.#shared.warn('local-accept-failed', { socket: SOCKET_NAMES[this.#standing], code });
   };
+
+  announceStop(): void {
+    this.#isStopping = true;
+    for (const control of this.#controls.values()) control.event(STOPPING);
+  }
 
   async close(): Promise<void> {
     const gone = [...this.#all].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
@@ -226,10 +238,9 @@ class Door implements ListenSocketUser {
       closeGently(socket, this.#bounds.lingerMs);
       return;
     }
-    this.#controls.set(
-      socket,
-      new ControlConnection(socket, rest, this.#hosts, this.#registry, this.#bounds, this.#turns),
-    );
+    const control = new ControlConnection(socket, rest, this.#hosts, this.#registry, this.#bounds, this.#turns);
+    this.#controls.set(socket, control);
+    if (this.#isStopping) control.event(STOPPING);
   }
 
   #stream(socket: Socket, line: ReturnType<typeof decodeStreamLine>, rest: Uint8Array): void {
@@ -261,5 +272,5 @@ function plain(bytes: Buffer): Uint8Array {
 }
 
 function shutDown(): WarrenError {
-  return new WarrenError('ERR_WARREN_DAEMON_GONE', 'the daemon has been stopped', 'Start it again with: warren up');
+  return new WarrenError('ERR_WARREN_DAEMON_STOPPED', 'the daemon has been stopped', 'Start it again with: warren up');
 }

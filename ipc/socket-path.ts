@@ -2,6 +2,7 @@ import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
+import { fileTrouble } from './file-trouble.ts';
 import { makeDirectories } from './make-directories.ts';
 
 /**
@@ -97,9 +98,10 @@ export function prepareSocketDirectory(directory: string, fs: SocketFs = SOCKET_
   try {
     if (fs.lstat(directory) === undefined) fs.makeDirectory(directory, DIRECTORY_MODE);
   } catch (error) {
+    const { code, what } = fileTrouble(codeOf(error));
     throw new WarrenError(
-      'ERR_WARREN_SOCKET_DIRECTORY',
-      `cannot make the directory ${quote(directory)}: ${codeOf(error)}`,
+      code,
+      `cannot make the directory ${quote(directory)}: ${what}`,
       'Set WARREN_SOCKET to a directory that you may write to.',
     );
   }
@@ -149,7 +151,7 @@ export function notRunning(path: string): WarrenError {
   return new WarrenError(
     'ERR_WARREN_DAEMON_NOT_RUNNING',
     `no daemon answers at ${quote(path)}`,
-    'Start one with: warren up',
+    'start one with: warren up',
   );
 }
 
@@ -163,12 +165,9 @@ function lstat(path: string, fs: SocketFs): SocketFileStatus | undefined {
   }
 }
 
-export function accessError(path: string, code: string): WarrenError {
-  return new WarrenError(
-    'ERR_WARREN_SOCKET_ACCESS',
-    `cannot get to ${quote(path)}: ${code}`,
-    'Run this as the user whose daemon it is.',
-  );
+export function accessError(path: string, errno: string): WarrenError {
+  const { code, what } = fileTrouble(errno);
+  return new WarrenError(code, `cannot get to ${quote(path)}: ${what}`, 'Run this as the user whose daemon it is.');
 }
 
 function unsafe(path: string, what: string, hint: string): WarrenError {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { WarrenError } from '../base/errors.ts';
-import { cancelled, daemonGone, unreadable } from './client-errors.ts';
+import { cancelled, type WarrenError } from '../base/errors.ts';
+import { daemonGone, unreadable } from './client-errors.ts';
 import { type ConnectOptions, connectSocket } from './connect-socket.ts';
 import {
   ANSWER_BYTES_MAX,

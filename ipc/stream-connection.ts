@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, type WarrenError } from '../base/errors.ts';
 import type { Bounds } from './bounds.ts';
 import { CANCELLED, type ClientStream, type StreamSlot } from './client-registry.ts';
 import { closeGently } from './close-gently.ts';
@@ -274,9 +274,5 @@ export class StreamConnection implements StreamListener, ClientStream {
 }
 
 function gaveUp(): WarrenError {
-  return new WarrenError(
-    'ERR_WARREN_CANCELLED',
-    'the stream was given up',
-    'Nothing to be done: the program asked for it.',
-  );
+  return cancelled('the stream was given up');
 }

@@ -20,8 +20,9 @@ export async function connect(options: ConnectOptions = {}): Promise<WarrenNode>
   const environment = socket === undefined ? process.env : { WARREN_SOCKET: socket };
   let node: WarrenNode | undefined;
   const path = socketToUse(environment, admin ? 'admin' : 'app');
+  const stops = (): void => node?.stops();
   const lost = (error: WarrenError): void => node?.lost(error);
-  const access = await cancellable(signal, () => DaemonAccess.connect(path, { signal, lost }));
+  const access = await cancellable(signal, () => DaemonAccess.connect(path, { signal, stops, lost }));
   node = WarrenNode.over(access);
   return node;
 }

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { join } from 'node:path';
-import type { WarrenError } from '../base/errors.ts';
+import { WarrenError } from '../base/errors.ts';
 import { createIdentity, type Identity, wipeIdentity } from '../crypto/identity.ts';
 import { opensslBackend } from '../crypto/openssl.ts';
 import { passphraseFromText } from '../crypto/sealed-identity.ts';
@@ -52,6 +52,9 @@ export async function createNode(options: CreateNodeOptions = {}): Promise<Warre
     node = await origin.open(listen === undefined ? undefined : parseListenAddress(listen)?.value, {
       profile: name === undefined ? {} : { name },
       version: version(),
+      log: ({ event, fields: { error } }) => {
+        if (event === 'endpoint-left-out' && error instanceof WarrenError) warn(event, error);
+      },
       udp: {
         createSocket: (kind) => {
           socket = createSocket(kind);

@@ -22,6 +22,7 @@ import { endsOf, SocketCarrier, type SocketWays } from './socket-carrier.ts';
 /** The daemon's node, over its local socket: one control connection, and one connection for each stream. */
 export class DaemonAccess implements NodeAccess, ControlListener {
   readonly #path: string;
+  readonly #onStops: () => void;
   readonly #onLost: (error: WarrenError) => void;
   #client!: ControlClient;
   #liveness!: Liveness;
@@ -33,13 +34,14 @@ export class DaemonAccess implements NodeAccess, ControlListener {
   #listensWaiting = 0;
   #early: ServerEvent<'incoming'>[] = [];
 
-  private constructor(path: string, onLost: (error: WarrenError) => void) {
+  private constructor(path: string, { stops, lost }: DaemonAccessOptions) {
     this.#path = path;
-    this.#onLost = onLost;
+    this.#onStops = stops;
+    this.#onLost = lost;
   }
 
   static async connect(path: string, options: DaemonAccessOptions): Promise<DaemonAccess> {
-    const access = new DaemonAccess(path, options.lost);
+    const access = new DaemonAccess(path, options);
     access.#client = await ControlClient.connect({ path, listener: access, signal: options.signal });
     access.#liveness = new Liveness(access.#client);
     return access;
@@ -149,6 +151,9 @@ export class DaemonAccess implements NodeAccess, ControlListener {
       case 'end':
         this.#streams.get(event.stream)?.ended(event);
         return;
+      case 'stopping':
+        this.#onStops();
+        return;
       default:
         // `gone` is noticed where the stream is taken, `error` is followed by the end.
         return;
@@ -230,6 +235,8 @@ export class DaemonAccess implements NodeAccess, ControlListener {
 
 export interface DaemonAccessOptions {
   readonly signal?: AbortSignal | undefined;
+  /** The daemon has begun to stop. */
+  readonly stops: () => void;
   /** The daemon is gone, and everybody has been told. */
   readonly lost: (error: WarrenError) => void;
 }

@@ -1,10 +1,10 @@
-import { WarrenError } from '../base/errors.ts';
+import { cancelled, WarrenError } from '../base/errors.ts';
 import { resetError } from '../daemon/stream-errors.ts';
 import type { PeerName } from '../ipc/host.ts';
 
 /**
  * Everything that fails here fails with one: `code` is for programs and stays what it is, `message` says what happened, `hint` what
- * to do about it.
+ * to do about it. ERRORS.md lists the codes.
  *
  * @example
  * const error = await alice.dial('bob', 9).catch((error) => error);
@@ -33,8 +33,8 @@ export class WarrenResetError extends WarrenError {
 
   /** @internal */
   constructor(peer: PeerName, streamCode: number) {
-    const { code, message, hint } = resetError(peer, streamCode);
-    super(code, message, hint);
+    const { message, hint } = resetError(peer, streamCode);
+    super('ERR_WARREN_RESET', message, hint);
     this.streamCode = streamCode;
   }
 }
@@ -42,21 +42,17 @@ export class WarrenResetError extends WarrenError {
 /** Some work that a signal may end: with what the signal says, whichever way it was noticed. */
 export async function cancellable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
-    if (signal?.aborted) throw cancelled(signal.reason);
+    if (signal?.aborted) throw cancelled();
     return await work();
   } catch (error) {
     const isCancelled = error instanceof WarrenError && error.code === 'ERR_WARREN_CANCELLED';
-    throw isCancelled ? cancelled(signal?.reason) : error;
+    throw isCancelled ? cancelledBy(signal?.reason) : error;
   }
 }
 
 /** `reason` is what the program's signal says. */
-export function cancelled(reason: unknown): WarrenError {
-  const error = new WarrenError(
-    'ERR_WARREN_CANCELLED',
-    'this was cancelled',
-    'nothing to be done: the program asked for it',
-  );
+export function cancelledBy(reason: unknown): WarrenError {
+  const error = cancelled();
   error.cause = reason;
   return error;
 }

@@ -217,6 +217,11 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
   }
 
   /** @internal */
+  stops(): void {
+    if (this.#over === undefined) this.emit('stopping');
+  }
+
+  /** @internal */
   lost(error: WarrenError): void {
     this.#over ??= error;
     this.#closing ??= Promise.resolve();
@@ -305,7 +310,9 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
 }
 
 /**
- * What a `WarrenNode` emits.
+ * What a `WarrenNode` emits: `stopping` where its daemon has begun to stop, for what a program would like to have done before;
+ * `close` once it is closed. The error of `close` says how the daemon ended: `ERR_WARREN_DAEMON_STOPPED` in order,
+ * `ERR_WARREN_DAEMON_GONE` not.
  *
  * @example
  * const carol = await createNode();
@@ -313,6 +320,7 @@ export class WarrenNode extends EventEmitter<WarrenNodeEvents> {
  * await carol.close();
  */
 export interface WarrenNodeEvents {
+  stopping: [];
   close: [error?: WarrenError];
 }
 

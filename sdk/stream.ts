@@ -4,7 +4,7 @@ import type { PeerName } from '../ipc/host.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import { CALLBACK, check, IDLE_MILLISECONDS, OWN_CODE } from './arguments.ts';
 import type { Carrier, CarrierUser, StreamEnds } from './carrier.ts';
-import { cancelled, WarrenResetError } from './errors.ts';
+import { cancelledBy, WarrenResetError } from './errors.ts';
 import type { Hold } from './liveness.ts';
 
 /** What a stream buffers in each direction before it asks to wait, where a program does not say. */
@@ -262,7 +262,7 @@ export class WarrenStream extends Duplex {
   }
 
   readonly #abort = (): void => {
-    this.destroy(cancelled(this.#signal?.reason));
+    this.destroy(cancelledBy(this.#signal?.reason));
   };
 
   /**

@@ -78,8 +78,8 @@ export type PingReply = HostPingReply;
 export type NodeStatus = HostNodeStatus;
 
 /**
- * How a stream is to be dialled. `timeout` (in milliseconds) lasts until it is connected, `signal` as long as the stream.
- * `congestion` and `peerTimeout` (in milliseconds) are for the tunnel, where this dial begins it.
+ * How a stream is to be dialled. `timeout` lasts until it is connected, `signal` as long as the stream. `congestion` and
+ * `peerTimeout` are for the tunnel, where this dial begins it.
  *
  * @example
  * const controller = new AbortController();
@@ -89,11 +89,16 @@ export type NodeStatus = HostNodeStatus;
  */
 export interface DialOptions extends StreamOptions {
   readonly signal?: AbortSignal | undefined;
+  /** In whole milliseconds, from 1 to 86,400,000 (a day); 60,000 where it is left out. */
   readonly timeout?: number | undefined;
   /** Against other streams to the same peer; `normal` where it is left out. */
   readonly priority?: 'high' | 'normal' | 'low' | undefined;
   /** `aimd`, `cubic` or `bbr`; the daemon's choice where it is left out. */
   readonly congestion?: string | undefined;
+  /**
+   * How long a silent peer is waited for: in whole milliseconds, from 1,000 to 3,600,000 (an hour); as the daemon is set, and 30,000
+   * for a node in this process, where it is left out.
+   */
   readonly peerTimeout?: number | undefined;
 }
 
@@ -129,13 +134,14 @@ export interface ListenOptions extends StreamOptions {
 }
 
 /**
- * How a peer is to be pinged: for how many milliseconds to wait, 10,000 where it is left out.
+ * How a peer is to be pinged.
  *
  * @example
  * const signal = AbortSignal.timeout(5_000);
  * console.log((await alice.ping('alice', { timeout: 1_000, signal })).route); // self
  */
 export interface PingOptions {
+  /** How long to wait: in whole milliseconds, from 1 to 86,400,000 (a day); 10,000 where it is left out. */
   readonly timeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,7 +1,7 @@
 import { escapeText, quoteText } from '../../daemon/escape.ts';
 import { connect } from '../../sdk/connect.ts';
 import type { Command } from '../command.ts';
-import { explained, socketOf } from '../daemon-connection.ts';
+import { socketOf } from '../daemon-connection.ts';
 import { displayName, formatBytes } from '../format.ts';
 import { ProgressBar } from '../progress.ts';
 import { CONTROLLERS, type Controller, type EchoFigures, measureEcho } from '../throughput.ts';
@@ -27,7 +27,7 @@ export const bench: Command = {
     const size = parseSize('size', args.text('size') ?? '64MB', SIZE_MAX);
     const streams = parseCount('streams', args.text('streams') ?? '1', STREAMS_MAX);
     const congestion = controller(args.text('cc'));
-    const node = await explained(connect({ socket: await socketOf(args, 'app') }));
+    const node = await connect({ socket: await socketOf(args, 'app') });
     const bar = new ProgressBar('echo', size, !output.isJson);
     try {
       const figures = await measureEcho(node, {

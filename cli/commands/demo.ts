@@ -1,4 +1,4 @@
-import { WarrenError } from '../../base/errors.ts';
+import { cancelled } from '../../base/errors.ts';
 import type { Command } from '../command.ts';
 import { type DemoFigures, type Narrator, play } from '../demo/script.ts';
 import { Stage } from '../demo/stage.ts';
@@ -30,17 +30,13 @@ export const demo: Command = {
       signals.forget();
     }
     if (figures === undefined) {
-      if (output.isJson) output.failure(interrupted());
+      if (output.isJson) output.failure(cancelled('the demonstration was interrupted', 'warren demo shows it anew'));
       return signals.exitCode;
     }
     output.result(figures, () => `\nBoth have ended, and nothing is left of them. Now your own: ${programName()} up`);
     return 0;
   },
 };
-
-function interrupted(): WarrenError {
-  return new WarrenError('ERR_WARREN_CANCELLED', 'the demonstration was interrupted', 'warren demo shows it anew');
-}
 
 function narratorFor(output: Output): Narrator {
   let steps = 0;

@@ -1,6 +1,6 @@
 import { connect } from '../../sdk/connect.ts';
 import type { Command } from '../command.ts';
-import { explained, socketOf } from '../daemon-connection.ts';
+import { socketOf } from '../daemon-connection.ts';
 import { joinStandardStreams, releaseStandardInput } from '../standard-streams.ts';
 import { parseTarget, parseTime } from '../values.ts';
 
@@ -22,7 +22,7 @@ export const dial: Command = {
   async run({ args, output }) {
     const { peer, port } = parseTarget(args.required('PEER:PORT'), args.text('PORT'));
     const timeout = parseTime('timeout', args.text('timeout') ?? '30s');
-    const node = await explained(connect({ socket: await socketOf(args, 'app') }));
+    const node = await connect({ socket: await socketOf(args, 'app') });
     try {
       const stream = await node.dial(peer, port, { timeout, allowHalfOpen: true });
       await joinStandardStreams(stream);

@@ -3,7 +3,7 @@ import { connect } from '../../sdk/connect.ts';
 import type { WarrenServer } from '../../sdk/server.ts';
 import type { WarrenStream } from '../../sdk/stream.ts';
 import type { Command } from '../command.ts';
-import { explained, socketOf } from '../daemon-connection.ts';
+import { socketOf } from '../daemon-connection.ts';
 import { displayName } from '../format.ts';
 import type { Output } from '../output.ts';
 import { joinStandardStreams, releaseStandardInput } from '../standard-streams.ts';
@@ -23,7 +23,7 @@ export const listen: Command = {
     'stream until it ends. With --json: what happened stands on standard error, one line each, for standard output is the stream.',
   async run({ args, output }) {
     const port = parsePort(args.required('PORT'), 0);
-    const node = await explained(connect({ socket: await socketOf(args, 'app') }));
+    const node = await connect({ socket: await socketOf(args, 'app') });
     try {
       const server = await node.listen(port, { allowHalfOpen: true });
       output.result({ event: 'listening', port: server.port }, () => `listening on port ${server.port}`);

@@ -34,8 +34,8 @@ function flagsFor(args: Arguments): readonly string[] {
   // Whatever is wrong with them is better said now.
   loadConfig({ flags, env: {}, home: homedir(), workingDirectory: process.cwd() });
   return Object.entries(KEYS).flatMap(([key, { flag }]) => {
-    const value = args.text(flag);
-    if (value === undefined) return [];
+    const value = flags[flag];
+    if (typeof value !== 'string') return [];
     const text = PATHS.has(key) && !value.startsWith('~') ? resolve(value) : value;
     return [`--${flag}`, text];
   });

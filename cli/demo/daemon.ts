@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { loadConfig } from '../../daemon/config.ts';
 import { runDaemon } from '../../daemon/run-daemon.ts';
-import { version } from '../version.ts';
+import { version } from '../../daemon/version.ts';
 
 /**
  * A daemon of the demonstration, as a process of its own: what `warren up` runs, but with nothing from the environment, and not

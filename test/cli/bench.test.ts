@@ -27,7 +27,7 @@ describe.runIf(isCompiled)('warren bench (needs `npm run build`)', () => {
     const first = await alice.json('bench', 'bob', '--size', '1MB', '--cc', 'bbr');
     expect(first.data).toMatchObject({ congestion: 'BBR', bytesReceived: MB });
     const other = await alice.json('bench', 'bob', '--size', '1MB', '--cc', 'cubic');
-    expect(other).toMatchObject({ status: 1, error: { code: 'ERR_WARREN_CONGESTION' } });
+    expect(other).toMatchObject({ status: 1, error: { code: 'ERR_WARREN_CONGESTION_IN_USE' } });
   });
 
   it('gives figures that fit each other', async () => {
@@ -104,7 +104,7 @@ describe('what is measured through an echo', () => {
 
   it('does not count where the echo ends early, nor where it says more', async () => {
     const early = await nodeWith((stream) => stream.once('data', () => stream.end('')).resume());
-    expect(await measure(early)).toBe('ERR_WARREN_SHORT_ECHO');
+    expect(await measure(early)).toBe('ERR_WARREN_NOT_AN_ECHO');
     const late = await nodeWith((stream) => {
       stream.pipe(stream, { end: false });
       stream.on('end', () => stream.end('x'));

@@ -137,7 +137,7 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
 
   it('takes no word away behind an option that has no value', async () => {
     const { error } = await sandbox.json(['ping', '--json', 'true', '--timeout', '1ms']);
-    expect(error).toMatchObject({ code: 'ERR_WARREN_NO_DAEMON' });
+    expect(error).toMatchObject({ code: 'ERR_WARREN_DAEMON_NOT_RUNNING' });
   });
 
   it('escapes what it quotes once', async () => {
@@ -190,11 +190,11 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
     const results = await runAll(lines);
     for (const { status, stdout, stderr } of results.values()) {
       expect([status, stdout]).toEqual([1, '']);
-      expect(stderr).toMatch(/^warren: no daemon answers at ".*" \(ERR_WARREN_NO_DAEMON\)\n/);
+      expect(stderr).toMatch(/^warren: no daemon answers at ".*" \(ERR_WARREN_DAEMON_NOT_RUNNING\)\n/);
       expect(stderr.split('\n')[1]).toBe(`  start one with: ${PROGRAM} up`);
     }
     const { ok, error, status } = await sandbox.json(['status']);
-    expect([ok, status, error.code]).toEqual([false, 1, 'ERR_WARREN_NO_DAEMON']);
+    expect([ok, status, error.code]).toEqual([false, 1, 'ERR_WARREN_DAEMON_NOT_RUNNING']);
   });
 
   it('names the daemon that was meant in the commands it prints, so that they can be typed as they stand', async () => {
@@ -238,6 +238,8 @@ describe.runIf(isCompiled)('the command line (needs `npm run build`)', () => {
     expect(unit.status).toBe(0);
     expect(unit.stdout).toContain(`main.js up --state ${sandbox.path('here')} --name alice\n`);
     expect(unit.stderr).toContain(`${sandbox.path('.config/systemd/user/warren.service')}. Then:\n  systemctl --user`);
+    const nameless = await sandbox.run(['service', 'systemd', '--name', '']);
+    expect([nameless.status, nameless.stdout]).toEqual([0, expect.stringContaining('main.js up --name ""\n')]);
     const agent = await sandbox.json(['service', 'launchd']);
     expect(agent.data).toMatchObject({ path: sandbox.path('Library/LaunchAgents/org.warren.daemon.plist') });
     expect(agent.data.content).toContain('<string>up</string>');

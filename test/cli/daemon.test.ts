@@ -170,7 +170,7 @@ describe.runIf(isCompiled)('two daemons, as two users have them (needs `npm run 
     bob.running.child.kill('SIGTERM');
     expect(await bob.running.finished).toMatchObject({ status: 0, signal: null });
     expect(filesBelow(sandbox.path('bob', 'run'))).toEqual([]);
-    expect((await alice.json('down')).error.code).toBe('ERR_WARREN_NO_DAEMON');
+    expect((await alice.json('down')).error.code).toBe('ERR_WARREN_DAEMON_NOT_RUNNING');
   });
 });
 

@@ -11,7 +11,7 @@ import { DirectoryLock } from '../../daemon/directory-lock.ts';
 import { Log } from '../../daemon/log.ts';
 import { ControlClient } from '../../ipc/client.ts';
 import type { ServerEvent } from '../../ipc/messages.ts';
-import { openStream } from '../../ipc/stream-client.ts';
+import { type OpeningStream, openStream } from '../../ipc/stream-client.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
@@ -186,7 +186,7 @@ describe('the UDP port', () => {
   it('is the one that was asked for, or none', async () => {
     const taken = await occupy(0);
     await expect(start({ listen: { host: undefined, port: taken } })).rejects.toMatchObject({
-      code: 'ERR_WARREN_PORT_IN_USE',
+      code: 'ERR_WARREN_UDP_PORT_IN_USE',
     });
     expect(names('.')).toEqual([]);
   });
@@ -303,14 +303,14 @@ describe('what a start that fails has made', () => {
     const taken = await occupy(0);
     const where = { state: join(base, 'a', 'b', 'state'), socket: join(base, 'a', 'c', 'run') };
     const listen = { host: undefined, port: taken };
-    await expect(start({ ...where, listen })).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    await expect(start({ ...where, listen })).rejects.toMatchObject({ code: 'ERR_WARREN_UDP_PORT_IN_USE' });
     expect(names('.')).toEqual([]);
   });
 
   it('goes where the socket directory cannot be made', async () => {
     nodeFs.writeFileSync(join(base, 'file'), '');
     await expect(start({ socket: join(base, 'file', 'run') })).rejects.toMatchObject({
-      code: expect.stringMatching(/^ERR_WARREN_SOCKET/),
+      code: 'ERR_WARREN_NOT_A_DIRECTORY',
     });
     expect(names('.')).toEqual(['file']);
   });
@@ -331,7 +331,7 @@ describe('what a start that fails has made', () => {
     const taken = await occupy(0);
     const failing = start({ listen: { host: undefined, port: taken } });
     nodeFs.writeFileSync(join(base, 'state', 'config.json'), '{}', { mode: 0o600 });
-    await expect(failing).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_WARREN_UDP_PORT_IN_USE' });
     expect(names('.')).toEqual(['state']);
     expect(names('state')).toEqual(['config.json']);
   });
@@ -350,25 +350,29 @@ describe('a lock that is lost', () => {
 });
 
 describe('a stop in the middle of a stream', () => {
-  it('is no end in order to the other side unless everything has arrived', async () => {
-    const alice = await start();
-    const bob = await start({ state: join(base, 'state-2'), socket: join(base, 'run-2'), name: 'bob' });
-    await introduce(alice, bob);
-    await introduce(bob, alice);
-
+  it('is told when it begins: what is there goes on for a while, and nothing new begins', async () => {
+    const { alice, program, outgoing, incoming } = await stream();
+    // More than every window and buffer: until somebody reads, the node has something that has not arrived.
+    outgoing.socket.write(new Uint8Array(64 * 2 ** 20));
     const events = new Events();
-    const program = await ControlClient.connect({ path: join(bob.report.socket, 'app.sock'), listener: events });
-    await program.request('listen', { port: 80 });
-    const outgoing = await openStream({
-      path: join(alice.report.socket, 'app.sock'),
-      line: { kind: 'dial', peer: 'bob', port: 80 },
+    const client = await ControlClient.connect({ path: join(alice.report.socket, 'app.sock'), listener: events });
+    let hasStopped = false;
+    const stopped = alice.stop().then(() => {
+      hasStopped = true;
     });
-    const { token } = await events.next('incoming');
-    const incoming = await openStream({
-      path: join(bob.report.socket, 'app.sock'),
-      line: { kind: 'accept', token, owner: { client: program.hello.client, id: 1 } },
-    });
-    await Promise.all([outgoing.answer, incoming.answer]);
+    await events.next('stopping');
+    expect((await client.request('resolve', { peer: 'bob' })).name).toBe('bob');
+    await expect(client.request('listen', { port: 81 })).rejects.toMatchObject({ code: 'ERR_WARREN_SHUTDOWN' });
+    expect(hasStopped).toBe(false);
+    incoming.socket.resume();
+    await stopped;
+    await expect(client.request('peers', {})).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
+    for (const { socket } of [outgoing, incoming]) socket.destroy();
+    program.close();
+  });
+
+  it('is no end in order to the other side unless everything has arrived', async () => {
+    const { alice, program, events, outgoing, incoming } = await stream();
     // Far more than is on the way at any time, and its end.
     const total = 64 * 2 ** 20;
     outgoing.socket.end(new Uint8Array(total));
@@ -389,6 +393,35 @@ describe('a stop in the middle of a stream', () => {
     program.close();
   });
 });
+
+/** Between a program at alice's daemon and one at bob's. */
+async function stream(): Promise<{
+  readonly alice: RunningDaemon;
+  readonly outgoing: OpeningStream;
+  readonly incoming: OpeningStream;
+  /** Of the program at bob's, and what it is told. */
+  readonly program: ControlClient;
+  readonly events: Events;
+}> {
+  const alice = await start();
+  const bob = await start({ state: join(base, 'state-2'), socket: join(base, 'run-2'), name: 'bob' });
+  await introduce(alice, bob);
+  await introduce(bob, alice);
+  const events = new Events();
+  const program = await ControlClient.connect({ path: join(bob.report.socket, 'app.sock'), listener: events });
+  await program.request('listen', { port: 80 });
+  const outgoing = await openStream({
+    path: join(alice.report.socket, 'app.sock'),
+    line: { kind: 'dial', peer: 'bob', port: 80 },
+  });
+  const { token } = await events.next('incoming');
+  const incoming = await openStream({
+    path: join(bob.report.socket, 'app.sock'),
+    line: { kind: 'accept', token, owner: { client: program.hello.client, id: 1 } },
+  });
+  await Promise.all([outgoing.answer, incoming.answer]);
+  return { alice, outgoing, incoming, program, events };
+}
 
 async function introduce(to: RunningDaemon, who: RunningDaemon): Promise<void> {
   const [there, here] = await Promise.all([admin(who), admin(to)]);

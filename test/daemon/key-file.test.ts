@@ -187,7 +187,7 @@ describe('a new key file', () => {
     const noLinks = hooked((call) => {
       if (call === 'link') throw errno('EPERM');
     });
-    expect(codeOf(() => createKeyFile(path, CONTENT, noLinks))).toBe('ERR_WARREN_KEY_FILE_NO_LINKS');
+    expect(codeOf(() => createKeyFile(path, CONTENT, noLinks))).toBe('ERR_WARREN_NO_LINKS');
     expect(nodeFs.readdirSync(base)).toEqual([]);
   });
 });
@@ -202,8 +202,8 @@ describe('a key file being replaced', () => {
   });
 
   it('has to be there', () => {
-    expect(codeOf(() => replaceKeyFile(path, OTHER))).toBe('ERR_WARREN_KEY_FILE_MISSING');
-    expect(codeOf(() => replaceKeyFile(join(base, 'no', 'where'), OTHER))).toBe('ERR_WARREN_KEY_FILE_MISSING');
+    expect(codeOf(() => replaceKeyFile(path, OTHER))).toBe('ERR_WARREN_FILE_MISSING');
+    expect(codeOf(() => replaceKeyFile(join(base, 'no', 'where'), OTHER))).toBe('ERR_WARREN_FILE_MISSING');
     expect(nodeFs.readdirSync(base)).toEqual([]);
   });
 
@@ -243,7 +243,7 @@ describe('a key file being read', () => {
     nodeFs.chmodSync(base, mode);
     for (const step of [() => readKeyFile(path), () => replaceKeyFile(path, OTHER), () => createKeyFile(path, OTHER)]) {
       const error = refusal(step);
-      expect(error.code).toBe('ERR_WARREN_KEY_FILE_DIRECTORY_WRITABLE');
+      expect(error.code).toBe('ERR_WARREN_DIRECTORY_OPEN');
       expect(error.hint).toBe(mode === 0o1777 ? 'use a directory of your own inside it' : `chmod 700 ${base}`);
     }
   });
@@ -261,7 +261,7 @@ describe('a key file being read', () => {
   it('is a file itself, and nothing that leads to one', async () => {
     const target = join(base, 'target');
     createKeyFile(target, CONTENT);
-    const code = 'ERR_WARREN_KEY_FILE_NOT_A_FILE';
+    const code = 'ERR_WARREN_NOT_A_FILE';
 
     nodeFs.symlinkSync(target, path);
     expect(refusal(() => readKeyFile(path))).toMatchObject({ code, message: expect.stringContaining('symbolic link') });
@@ -296,26 +296,26 @@ describe('a key file being read', () => {
     createKeyFile(path, new Uint8Array(65_536));
     expect(readKeyFile(path).length).toBe(65_536);
     replaceKeyFile(path, new Uint8Array(65_537));
-    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_KEY_FILE_TOO_LARGE');
+    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_FILE_TOO_LARGE');
   });
 
   it('is missing where there is nothing, or no directory either', () => {
-    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_KEY_FILE_MISSING');
-    expect(codeOf(() => readKeyFile(join(base, 'no', 'where')))).toBe('ERR_WARREN_KEY_FILE_MISSING');
+    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_FILE_MISSING');
+    expect(codeOf(() => readKeyFile(join(base, 'no', 'where')))).toBe('ERR_WARREN_FILE_MISSING');
   });
 
   it('has a path that a file can have', () => {
     for (const step of [() => readKeyFile('a\0b'), () => createKeyFile('a\0b', CONTENT)]) {
-      expect(codeOf(step)).toBe('ERR_WARREN_KEY_FILE_PATH');
+      expect(codeOf(step)).toBe('ERR_WARREN_ARGUMENT');
     }
-    expect(codeOf(() => loadOrCreateIdentity('a\0b', options(1)))).toBe('ERR_WARREN_KEY_FILE_PATH');
+    expect(codeOf(() => loadOrCreateIdentity('a\0b', options(1)))).toBe('ERR_WARREN_ARGUMENT');
   });
 
   it('does not lie in a file', () => {
     createKeyFile(path, CONTENT);
     const below = join(path, 'identity.json');
-    expect(codeOf(() => readKeyFile(below))).toBe('ERR_WARREN_KEY_FILE_NOT_A_DIRECTORY');
-    expect(codeOf(() => createKeyFile(below, CONTENT))).toBe('ERR_WARREN_KEY_FILE_NOT_A_DIRECTORY');
+    expect(codeOf(() => readKeyFile(below))).toBe('ERR_WARREN_NOT_A_DIRECTORY');
+    expect(codeOf(() => createKeyFile(below, CONTENT))).toBe('ERR_WARREN_NOT_A_DIRECTORY');
   });
 });
 
@@ -333,10 +333,8 @@ describe('another user', () => {
     };
     expect(codeOf(() => readKeyFile(path, fileOfAnother))).toBe('ERR_WARREN_KEY_FILE_OWNER');
     const someoneElse: KeyFileFs = { ...REAL_FS, effectiveUser: () => uid + 1 };
-    expect(codeOf(() => readKeyFile(path, someoneElse))).toBe('ERR_WARREN_KEY_FILE_DIRECTORY_OWNER');
-    expect(codeOf(() => createKeyFile(join(base, 'x'), CONTENT, someoneElse))).toBe(
-      'ERR_WARREN_KEY_FILE_DIRECTORY_OWNER',
-    );
+    expect(codeOf(() => readKeyFile(path, someoneElse))).toBe('ERR_WARREN_DIRECTORY_OWNER');
+    expect(codeOf(() => createKeyFile(join(base, 'x'), CONTENT, someoneElse))).toBe('ERR_WARREN_DIRECTORY_OWNER');
   });
 
   it.runIf(isRoot)('is told apart by the real file system (as root)', () => {
@@ -345,8 +343,8 @@ describe('another user', () => {
     expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_KEY_FILE_OWNER');
     nodeFs.chownSync(path, 0, 0);
     nodeFs.chownSync(base, NOBODY, NOBODY);
-    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_KEY_FILE_DIRECTORY_OWNER');
-    expect(codeOf(() => createKeyFile(join(base, 'x'), CONTENT))).toBe('ERR_WARREN_KEY_FILE_DIRECTORY_OWNER');
+    expect(codeOf(() => readKeyFile(path))).toBe('ERR_WARREN_DIRECTORY_OWNER');
+    expect(codeOf(() => createKeyFile(join(base, 'x'), CONTENT))).toBe('ERR_WARREN_DIRECTORY_OWNER');
   });
 
   it.runIf(isRoot)('cannot read it (as root)', () => {
@@ -359,7 +357,7 @@ describe('another user', () => {
     if (isRoot) nodeFs.chownSync(base, NOBODY, NOBODY);
     nodeFs.chmodSync(base, 0o500);
     const step = (): string => codeOf(() => createKeyFile(path, CONTENT));
-    expect(isRoot ? asNobody(step) : step()).toBe('ERR_WARREN_KEY_FILE_ACCESS');
+    expect(isRoot ? asNobody(step) : step()).toBe('ERR_WARREN_FILE_ACCESS');
     expect(nodeFs.readdirSync(base)).toEqual([]);
   });
 
@@ -498,11 +496,11 @@ describe('a crash', () => {
 
 describe('a failing file system', () => {
   const CODES: Readonly<Record<string, string>> = {
-    ENOSPC: 'ERR_WARREN_KEY_FILE_DISK_FULL',
-    EDQUOT: 'ERR_WARREN_KEY_FILE_DISK_FULL',
-    EROFS: 'ERR_WARREN_KEY_FILE_READ_ONLY',
-    EACCES: 'ERR_WARREN_KEY_FILE_ACCESS',
-    EIO: 'ERR_WARREN_KEY_FILE_IO',
+    ENOSPC: 'ERR_WARREN_DISK_FULL',
+    EDQUOT: 'ERR_WARREN_DISK_FULL',
+    EROFS: 'ERR_WARREN_READ_ONLY',
+    EACCES: 'ERR_WARREN_FILE_ACCESS',
+    EIO: 'ERR_WARREN_FILE_IO',
   };
 
   /** Fails one call and no other, so that tidying up succeeds; says which call it was. */
@@ -575,7 +573,7 @@ describe('a failing file system', () => {
     const fs = hooked((call) => {
       if (call === 'read') throw errno('EIO');
     });
-    expect(codeOf(() => readKeyFile(path, fs))).toBe('ERR_WARREN_KEY_FILE_IO');
+    expect(codeOf(() => readKeyFile(path, fs))).toBe('ERR_WARREN_FILE_IO');
   });
 
   it('that cannot synchronise a directory has nothing to synchronise', () => {

@@ -84,19 +84,19 @@ describe('an event', () => {
 
   it('may hold an error: its code and message, and its stack line by line', () => {
     const output = new Lines(true);
-    const error = new WarrenError('ERR_WARREN_X', 'no\nthing', 'hint');
+    const error = new WarrenError('ERR_WARREN_REFUSED', 'no\nthing', 'hint');
     open(output).error('crashed', { error, stack: ['at a', 'at \x1b[2J'] });
     expect(output.lines).toEqual([
-      '03:04:05.006 error crashed error="ERR_WARREN_X: no\\nthing"\n    at a\n    at \\u{1b}[2J\n',
+      '03:04:05.006 error crashed error="ERR_WARREN_REFUSED: no\\nthing"\n    at a\n    at \\u{1b}[2J\n',
     ]);
   });
 
   it('escapes what an error quotes, and what came from elsewhere, once', () => {
     const output = new Lines(true);
-    const error = new WarrenError('ERR_WARREN_X', `no command ${quoteText('a\n"b')}`, 'hint');
+    const error = new WarrenError('ERR_WARREN_REFUSED', `no command ${quoteText('a\n"b')}`, 'hint');
     open(output).error('failed', { error, name: 'a\n"b' });
     expect(output.lines).toEqual([
-      '03:04:05.006 error failed error="ERR_WARREN_X: no command \\"a\\n\\"b\\"" name="a\\n\\"b"\n',
+      '03:04:05.006 error failed error="ERR_WARREN_REFUSED: no command \\"a\\n\\"b\\"" name="a\\n\\"b"\n',
     ]);
   });
 

@@ -112,7 +112,7 @@ describe('datagrams', () => {
     expect(() => binding.send('nobody', 5_000, text('x'))).toThrow(
       expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' }),
     );
-    expect(() => binding.send('alice', 0, text('x'))).toThrow(expect.objectContaining({ code: 'ERR_WARREN_PORT' }));
+    expect(() => binding.send('alice', 0, text('x'))).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
     expect(() => bind(node, 5_000)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_PORT_TAKEN' }));
     binding.close();
     binding.send('alice', 5_000, text('nothing happens'));

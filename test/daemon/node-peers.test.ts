@@ -1,6 +1,8 @@
 import { createSocket as createUdpSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { afterEach, describe, expect, it } from 'vitest';
+import { WarrenError } from '../../base/errors.ts';
 import { SECOND } from '../../base/time.ts';
+import { quoteText } from '../../daemon/escape.ts';
 import { Node, type NodeEvent } from '../../daemon/node.ts';
 import { EARLY_BYTES_MAX } from '../../daemon/tunnel-stream.ts';
 import { PEER_DIALS_WAITING_MAX } from '../../daemon/tunnel-streams.ts';
@@ -103,17 +105,17 @@ describe('names', () => {
       return '';
     };
     expect(codeOf({ peer: 'nobody' })).toBe('ERR_WARREN_UNKNOWN_PEER');
-    expect(codeOf({ port: 0 })).toBe('ERR_WARREN_PORT');
-    expect(codeOf({ port: 65_536 })).toBe('ERR_WARREN_PORT');
-    expect(codeOf({ timeout: 0 })).toBe('ERR_WARREN_TIMEOUT');
-    expect(codeOf({ timeout: 86_400_001 })).toBe('ERR_WARREN_TIMEOUT');
+    expect(codeOf({ port: 0 })).toBe('ERR_WARREN_ARGUMENT');
+    expect(codeOf({ port: 65_536 })).toBe('ERR_WARREN_ARGUMENT');
+    expect(codeOf({ timeout: 0 })).toBe('ERR_WARREN_ARGUMENT');
+    expect(codeOf({ timeout: 86_400_001 })).toBe('ERR_WARREN_ARGUMENT');
     for (const peerTimeout of [-1, 999, 3_600_001, 1_500.5]) {
-      expect(codeOf({ peerTimeout })).toBe('ERR_WARREN_TIMEOUT');
+      expect(codeOf({ peerTimeout })).toBe('ERR_WARREN_ARGUMENT');
     }
-    expect(codeOf({ congestion: 'reno' })).toBe('ERR_WARREN_CONGESTION');
+    expect(codeOf({ congestion: 'reno' })).toBe('ERR_WARREN_ARGUMENT');
     for (const backlog of [0, 1_025, 1.5]) {
       expect(() => node.listen({ port: 90, backlog }, () => undefined)).toThrow(
-        expect.objectContaining({ code: 'ERR_WARREN_BACKLOG' }),
+        expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }),
       );
     }
     expect(node.status().streams).toBe(0);
@@ -222,6 +224,58 @@ describe('the peer book of a node', () => {
     expect(() => again.resolve('bob')).toThrow(expect.objectContaining({ code: 'ERR_WARREN_UNKNOWN_PEER' }));
   });
 
+  it('that cannot take the newer record keeps the old one; the log has the error itself, whose quotes are escaped once', async () => {
+    const store = new MemoryStore();
+    const events: NodeEvent[] = [];
+    const alice = await openNode('alice', { peers: store, log: (event) => events.push(event) });
+    const identity = newIdentity();
+    const old = await openNode('bob', { identity, profile: { name: 'bob', sequence: 1 } });
+    introduce(alice, old);
+    await old.close();
+    const full = new WarrenError('ERR_WARREN_DISK_FULL', `cannot write ${quoteText('a\\b')}: the disk is full`, '');
+    store.save = () => {
+      throw full;
+    };
+    const bob = await openNode('bob', { identity, profile: { name: 'robert', sequence: 2 } });
+    bob.addPeer({ record: alice.record(), endpoints: [`${LOOPBACK}:${alice.localPort}`] });
+    await bob.ping('alice', { timeout: 5_000 });
+    await until('it was tried', () => events.some(({ event }) => event === 'record-not-saved'));
+    expect(alice.why('bob').callsItself).toBe('bob');
+    await bob.close();
+    await until('the tunnel is down', () => events.some(({ event }) => event === 'tunnel-down'));
+    const errors = events.flatMap(({ event, fields: { error } }) => (error === undefined ? [] : [[event, error]]));
+    const closed = expect.objectContaining({ code: 'ERR_WARREN_PEER_CLOSED' });
+    expect(errors).toEqual([
+      ['record-not-saved', full],
+      ['tunnel-down', closed],
+    ]);
+  });
+
+  it('saved with an endpoint that is refused today is read without it, and the log names the peer', async () => {
+    const store = new MemoryStore();
+    const identity = newIdentity();
+    const bob = await openNode('bob');
+    const first = await openNode('alice', { identity, peers: store });
+    const endpoint = `${LOOPBACK}:${bob.localPort}`;
+    first.addPeer({ record: bob.record(), endpoints: [endpoint, '192.0.2.1:4440'] });
+    await first.close();
+    store.bytes = text(new TextDecoder().decode(store.bytes).replace('192.0.2.1:4440', '255.255.255.255:4440'));
+    const log: NodeEvent[] = [];
+    const again = await openNode('alice', { identity, peers: store, log: (event) => log.push(event) });
+    expect(again.listPeers()).toMatchObject([{ name: 'bob', endpoints: [endpoint] }]);
+    expect(log.filter(({ level }) => level === 'warn')).toEqual([
+      {
+        level: 'warn',
+        event: 'endpoint-left-out',
+        fields: {
+          peer: bob.self.address,
+          name: 'bob',
+          error: expect.objectContaining({ code: 'ERR_WARREN_ENDPOINT' }),
+        },
+      },
+    ]);
+  });
+
   it('that is damaged stops the node from opening', async () => {
     const store = new MemoryStore();
     store.bytes = text('{}');
@@ -318,7 +372,7 @@ describe('reaching a peer', () => {
     expect(dials[0]!.end.write(new Uint8Array(EARLY_BYTES_MAX + 1))).toBe(EARLY_BYTES_MAX);
     expect(dials[0]!.end.write(new Uint8Array(1))).toBe(0);
     const errors = await Promise.all(dials.map((user) => user.ended()));
-    expect(new Set(errors.map((error) => error?.code))).toEqual(new Set(['ERR_WARREN_DIAL_TIMEOUT']));
+    expect(new Set(errors.map((error) => error?.code))).toEqual(new Set(['ERR_WARREN_TIMEOUT']));
     expect(alice.status().streams).toBe(0);
   });
 
@@ -362,7 +416,7 @@ describe('a ping', () => {
     await expect(alice.ping('bob', { timeout: 5_000 })).rejects.toMatchObject({ code: 'ERR_WARREN_NOT_AN_ECHO' });
     liar.close();
     const mute = bob.listen({ port: 7 }, (stream) => take(stream));
-    await expect(alice.ping('bob', { timeout: 200 })).rejects.toMatchObject({ code: 'ERR_WARREN_PING_TIMEOUT' });
+    await expect(alice.ping('bob', { timeout: 200 })).rejects.toMatchObject({ code: 'ERR_WARREN_TIMEOUT' });
     const controller = new AbortController();
     const pinging = alice.ping('bob', { timeout: 5_000, signal: controller.signal });
     controller.abort();

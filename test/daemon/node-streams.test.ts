@@ -134,7 +134,7 @@ describe('a stream between two nodes', () => {
     bob.listen({ port: 80 }, (stream) => waiting.push(stream));
     const near = dial(alice, 'bob', 80, new User(), { timeout: 200 });
     const error = await near.ended();
-    expect(error).toMatchObject({ code: 'ERR_WARREN_DIAL_TIMEOUT' });
+    expect(error).toMatchObject({ code: 'ERR_WARREN_TIMEOUT' });
     expect(error?.hint).toContain('warren why bob');
     const far = take(waiting[0]!);
     expect(await far.ended()).toMatchObject({ code: 'ERR_WARREN_RESET' });
@@ -212,8 +212,8 @@ describe('a stream between two nodes', () => {
     const near = dial(alice, 'bob', 80);
     await near.word('connected');
     for (const code of [10, 13, 255, -1, 1.5, Number.NaN]) {
-      expect(() => near.end.reset(code)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_CODE' }));
-      expect(() => near.end.stop(code)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_CODE' }));
+      expect(() => near.end.reset(code)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
+      expect(() => near.end.stop(code)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
     }
   });
 
@@ -303,7 +303,7 @@ describe('many streams', () => {
     const hasty = dial(alice, 'bob', 80, new User(), { timeout: 50 });
     const patient = dial(alice, 'bob', 80);
     expect(patient.end.write(text('kept'))).toBe(4);
-    expect(await hasty.ended()).toMatchObject({ code: 'ERR_WARREN_DIAL_TIMEOUT' });
+    expect(await hasty.ended()).toMatchObject({ code: 'ERR_WARREN_TIMEOUT' });
     for (const stream of waiting.splice(0)) take(stream).end.finish();
     for (const near of first) near.end.finish();
     await until('the patient one has come', () => waiting.length === 1);

@@ -105,7 +105,7 @@ describe('a node that dials itself', () => {
     const waiting: IncomingStream[] = [];
     node.listen({ port: 80 }, (stream) => waiting.push(stream));
     const near = dial(node, 'alice', 80, new User(), { timeout: 50 });
-    expect(await near.ended()).toMatchObject({ code: 'ERR_WARREN_DIAL_TIMEOUT' });
+    expect(await near.ended()).toMatchObject({ code: 'ERR_WARREN_TIMEOUT' });
     const far = take(waiting[0]!);
     expect(await far.ended()).toMatchObject({ code: 'ERR_WARREN_RESET' });
     expect(far.order).toEqual(['reset 14', 'stopped 14', 'closed']);

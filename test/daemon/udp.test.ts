@@ -343,7 +343,7 @@ describe('a socket', () => {
     const first = await open({ host: '127.0.0.1' });
     const second = open({ host: '127.0.0.1', port: first.localPort });
     await expect(second).rejects.toBeInstanceOf(BindError);
-    await expect(second).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE', systemCode: 'EADDRINUSE' });
+    await expect(second).rejects.toMatchObject({ code: 'ERR_WARREN_UDP_PORT_IN_USE', systemCode: 'EADDRINUSE' });
   });
 
   it('cuts a batch into its segments', async () => {

@@ -91,7 +91,7 @@ describe.runIf(isBuilt)('a daemon that is killed in the middle of a transfer (ne
 async function expectNothingLeft(daemon: Daemon): Promise<void> {
   expect((await daemon.status()).listening).toEqual([ECHO_PORT]);
   expect(daemon.socketFiles).toEqual(['admin.sock', 'app.sock', 'lock']);
-  expect(daemon.files).toEqual(['identity.json', 'lock', 'peers.json', 'udp-port']);
+  expect(daemon.files).toEqual(['identity.json', 'lock', 'name', 'peers.json', 'udp-port']);
 }
 
 function describeFigures(all: readonly Figures[]): string {

@@ -20,11 +20,11 @@ describe.runIf(isBuilt)('a daemon that is told to stop (needs `npm run build`)',
     const { status, signal, at } = await daemon.exit;
     expect({ status, signal }).toEqual({ status: 0, signal: null });
     expect(at - toldAt).toBeLessThanOrEqual(STOPPED_WITHIN);
-    expect(await lost).toMatchObject({ code: 'ERR_WARREN_DAEMON_GONE' });
+    expect(await lost).toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
     const outcomes = (side: 0 | 1): Promise<Outcome[]> => Promise.all(streams.map((ends) => ends[side].outcome));
     for (const outcome of await outcomes(0)) {
       expect(outcome.hasEnded).toBe(false);
-      expect(outcome.code).toMatch(/^ERR_WARREN_(SHUTDOWN|DAEMON_GONE)$/);
+      expect(outcome.code).toMatch(/^ERR_WARREN_(SHUTDOWN|DAEMON_STOPPED)$/);
     }
     for (const outcome of await outcomes(1)) {
       expect(outcome).toMatchObject({ hasEnded: false, code: 'ERR_WARREN_PEER_CLOSED' });

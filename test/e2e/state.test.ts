@@ -133,7 +133,7 @@ describe.runIf(isBuilt)('directories that cannot be written (need `npm run build
     const closed = world.home('closed', user, 0o500);
     const places = [
       { state: `${closed}/state`, socket: `${own}/run2`, code: 'ERR_WARREN_FILE_ACCESS' },
-      { state: `${own}/state`, socket: `${closed}/run`, code: 'ERR_WARREN_SOCKET_DIRECTORY' },
+      { state: `${own}/state`, socket: `${closed}/run`, code: 'ERR_WARREN_FILE_ACCESS' },
     ];
     for (const { state, socket, code } of places) {
       const failure = await world.spawnDaemon('alice', { state, socket, as: user! }).failed();

@@ -19,8 +19,9 @@ const MAIN: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta
 const PROGRAM: string = fileURLToPath(new URL('program.mjs', import.meta.url));
 
 export const isBuilt: boolean = existsSync(MAIN) && existsSync(new URL('../../dist/sdk/index.js', import.meta.url));
+const { E2E_LONG } = process.env;
 /** `npm run e2e` sets it: what is too long for `npm test`. */
-export const isLong: boolean = process.env.E2E_LONG === '1';
+export const isLong: boolean = E2E_LONG === '1';
 
 /** How long anything may take that has no bound of its own; a machine with other things to do is slow. */
 const PATIENCE_MS = 60_000;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { SECOND } from '../../base/time.ts';
+import { MILLISECOND, SECOND } from '../../base/time.ts';
 import { SELF_DATAGRAMS_MAX } from '../../daemon/datagrams.ts';
 import { DIAL_TIMEOUT_MS } from '../../daemon/node-streams.ts';
 import { PEERS_MAX } from '../../daemon/peer-book.ts';
@@ -123,6 +123,16 @@ it('every bound of a value is the one that is kept', () => {
   ]) {
     expect(section).toContain(text);
   }
+});
+
+it('the SDK says the bounds of its spans where they are given', () => {
+  const types = readFileSync(new URL('../../sdk/types.ts', import.meta.url), 'utf8');
+  const timeout = `in whole milliseconds, from ${TIMEOUT_MS.least} to ${group(TIMEOUT_MS.most)} (a day)`;
+  expect(types.toLowerCase().split(timeout)).toHaveLength(3);
+  const { least, most } = PEER_TIMEOUT_MS;
+  expect(types).toContain(`in whole milliseconds, from ${group(least)} to ${group(most)} (an hour)`);
+  expect(types).toContain(`; ${group(DIAL_TIMEOUT_MS)} where it is left out`);
+  expect(types).toContain(`and ${group(DEFAULT_CONFIG.peerTimeout / MILLISECOND)}\n`);
 });
 
 function sectionOf(from: string, to: string): string {

@@ -334,7 +334,7 @@ describe('a control client that does not read', () => {
     await turns();
     const other = await Program.connect(paths.app);
     await expect(other.client.request('listen', { port: 80 })).rejects.toMatchObject({
-      code: 'ERR_WARREN_PORT_IN_USE',
+      code: 'ERR_WARREN_PORT_TAKEN',
     });
     for (let i = 0; i < 1_000; i++) {
       farDial(bob, 'alice', 80);

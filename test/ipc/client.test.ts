@@ -99,7 +99,7 @@ describe('a program whose daemon is gone', () => {
     const paths = temporaryPaths();
     await expect(Program.connect(paths.app)).rejects.toMatchObject({
       code: 'ERR_WARREN_DAEMON_NOT_RUNNING',
-      hint: 'Start one with: warren up',
+      hint: 'start one with: warren up',
     });
   });
 });
@@ -150,6 +150,23 @@ describe('a program whose daemon misbehaves', () => {
     sockets[0]!.write(framed({ event: 'gone', token: 't', why: 'a newer daemon says more' }));
     expect(await program.event('gone')).toEqual({ event: 'gone', token: 't' });
     expect(program.events).toHaveLength(1);
+  });
+
+  it('hands on codes it does not know, a newer daemon’s', async () => {
+    const error = { code: 'ERR_WARREN_OF_TOMORROW', message: 'it rains', hint: 'take an umbrella' };
+    const said = new Map(Object.entries(error));
+    const { paths, sockets } = await impostor(greets);
+    const program = await Program.connect(paths.app);
+    const asked = program.client.request('peers', {});
+    sockets[0]!.write(framed({ re: 2, ok: false, error: said }));
+    await expect(asked).rejects.toMatchObject(error);
+    sockets[0]!.write(framed({ event: 'error', error: said }));
+    await until('the end', () => program.closed !== undefined);
+    expect(program.closed).toMatchObject(error);
+    const answering = await impostor((socket) => void socket.end(`${JSON.stringify({ ok: false, error })}\n`));
+    const line = { kind: 'dial', peer: 'bob', port: 80 } as const;
+    const { answer } = await openStream({ path: answering.paths.app, line });
+    await expect(answer).rejects.toMatchObject(error);
   });
 
   it('refuses an answer that is none, or never ends', async () => {

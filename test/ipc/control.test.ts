@@ -195,7 +195,7 @@ describe('ports', () => {
     const [one, two] = [await Program.connect(paths.app), await Program.connect(paths.app)];
     expect(await one.client.request('listen', { port: 80, backlog: 5 })).toEqual({ port: 80 });
     expect(alice.listeners.get(80)!.backlog).toBe(5);
-    await expect(two.client.request('listen', { port: 80 })).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    await expect(two.client.request('listen', { port: 80 })).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_TAKEN' });
     const { port } = await two.client.request('listen', { port: 0 });
     expect(port).toBeGreaterThan(0);
     await one.client.request('unlisten', { port: 80 });
@@ -249,7 +249,7 @@ describe('incoming streams', () => {
     await program.client.request('refuse', { token });
     await far.when('closed');
     expect(far.error?.code).toBe('ERR_WARREN_REFUSED');
-    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
+    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_STREAM_GONE' });
   });
 
   it('that nobody takes in time are refused, and their tokens gone', async () => {
@@ -260,7 +260,7 @@ describe('incoming streams', () => {
     const { token } = await program.event('incoming');
     expect(await program.event('gone')).toEqual({ event: 'gone', token });
     await far.when('closed');
-    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
+    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_STREAM_GONE' });
   });
 
   it('are taken once, and then are not gone', async () => {
@@ -270,7 +270,7 @@ describe('incoming streams', () => {
     farDial(bob, 'alice', 80);
     const { token } = await program.event('incoming');
     await program.accept(token);
-    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
+    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_STREAM_GONE' });
     await turns(60);
     expect(program.events.map(({ event }) => event)).toEqual(['incoming']);
   });
@@ -283,7 +283,7 @@ describe('incoming streams', () => {
     const { token } = await program.event('incoming');
     bob.cut();
     expect(await program.event('gone')).toEqual({ event: 'gone', token });
-    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
+    await expect(program.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_STREAM_GONE' });
   });
 });
 
@@ -298,12 +298,12 @@ describe('a client', () => {
     const { token } = await owner.event('incoming');
     const stream = await owner.dial('bob:7');
 
-    const isNotFound = expect.objectContaining({ code: 'ERR_WARREN_NOT_FOUND' });
+    const isNotFound = expect.objectContaining({ code: 'ERR_WARREN_NOT_YOUR_PORT' });
     await expect(thief.client.request('unlisten', { port: 80 })).rejects.toEqual(isNotFound);
     await expect(thief.client.request('unbind', { port: 81 })).rejects.toEqual(isNotFound);
     const data = Buffer.from('as if from the owner');
     await expect(thief.client.request('send', { from: 81, peer: 'bob', port: 7, data })).rejects.toEqual(isNotFound);
-    await expect(thief.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_GONE' });
+    await expect(thief.accept(token)).rejects.toMatchObject({ code: 'ERR_WARREN_STREAM_GONE' });
     await thief.client.request('refuse', { token });
     await thief.client.request('reset', { stream: stream.id, code: 1 });
     await thief.client.request('finish', { stream: stream.id });
@@ -359,6 +359,21 @@ describe('the two sockets', () => {
 });
 
 describe('a daemon that stops', () => {
+  it('says so before it does, to those who are there and to those who come meanwhile', async () => {
+    const { paths, server } = await stage();
+    const program = await Program.connect(paths.app);
+    server.announceStop();
+    await program.event('stopping');
+    const late = await Program.connect(paths.admin);
+    await late.event('stopping');
+    // Until it has stopped it goes on.
+    await program.client.request('peers', {});
+    expect([program.closed, late.closed]).toEqual([undefined, undefined]);
+    await server.close();
+    await until('the end', () => program.closed !== undefined && late.closed !== undefined);
+    for (const { events } of [program, late]) expect(events).toEqual([{ event: 'stopping' }]);
+  });
+
   it('tells its clients, ends their calls, and leaves no socket behind', async () => {
     const { paths, server, alice, bob } = await stage();
     takeAll(bob, 80);
@@ -368,7 +383,7 @@ describe('a daemon that stops', () => {
     waits.catch(() => {});
     await until('the ping', () => alice.pings.length === 1);
     await server.close();
-    const gone = { code: 'ERR_WARREN_DAEMON_GONE' };
+    const gone = { code: 'ERR_WARREN_DAEMON_STOPPED' };
     await expect(waits).rejects.toMatchObject(gone);
     await expect(program.client.request('peers', {})).rejects.toMatchObject(gone);
     await until('the listener to be told', () => program.closed !== undefined);

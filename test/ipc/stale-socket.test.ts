@@ -39,7 +39,7 @@ describe('a daemon that starts', () => {
     const paths = temporaryPaths();
     await open(paths);
     const program = await Program.connect(paths.app);
-    await expect(open(paths)).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_RUNNING' });
+    await expect(open(paths)).rejects.toMatchObject({ code: 'ERR_WARREN_ALREADY_RUNNING' });
     expect(await program.client.request('peers', {})).toBeDefined();
     await Program.connect(paths.admin);
     expect(readdirSync(paths.directory).sort()).toEqual(['admin.sock', 'app.sock']);
@@ -52,7 +52,7 @@ describe('a daemon that starts', () => {
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => open(paths)));
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     for (const result of results) {
-      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ERR_WARREN_DAEMON_RUNNING' });
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ERR_WARREN_ALREADY_RUNNING' });
     }
     await Program.connect(paths.app);
     expect(readdirSync(paths.directory).sort()).toEqual(['admin.sock', 'app.sock']);

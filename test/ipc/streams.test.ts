@@ -254,7 +254,7 @@ describe('how a stream ends', () => {
     const stream = await program.dial('bob:80');
     alice.cut();
     const { error } = await program.ending(stream.id, 'closed');
-    expect(error).toMatchObject({ code: 'ERR_WARREN_PEER_GONE', message: 'the peer is gone', hint: 'Try again.' });
+    expect(error).toMatchObject({ code: 'ERR_WARREN_PEER_TIMEOUT', message: 'the peer is gone', hint: 'Try again.' });
     await stream.bytes.end();
     expect(program.endings(stream.id).map(({ how }) => how)).toEqual(['closed']);
   });

@@ -179,7 +179,7 @@ const REFUSALS: readonly (readonly [code: string, call: (things: Things) => unkn
     async ({ node, pair: { bob } }) => node.addPeer({ record: await bob.record(), endpoints: ['nowhere'] }),
   ],
   [
-    'ERR_WARREN_DIAL_TIMEOUT',
+    'ERR_WARREN_TIMEOUT',
     async ({ node, pair: { bob } }) => {
       const server = await bob.listen(4_001);
       try {
@@ -418,7 +418,7 @@ describe('a lost daemon', () => {
     await closed;
     for (const [name, call] of CALLS) {
       const error = await failure(() => call(things));
-      expect([name, error.code]).toEqual([name, 'ERR_WARREN_DAEMON_GONE']);
+      expect([name, error.code]).toEqual([name, 'ERR_WARREN_DAEMON_STOPPED']);
     }
     await alice.close();
   });

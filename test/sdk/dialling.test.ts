@@ -65,7 +65,7 @@ describe.each(WAYS)('a dial of a node $way', ({ open }) => {
   it('gives up after its time', async () => {
     const server = await pair.bob.listen(4_003);
     const error = await pair.alice.dial('bob', 4_003, { timeout: 50 }).catch((caught) => caught);
-    expect(error).toMatchObject({ code: 'ERR_WARREN_DIAL_TIMEOUT' });
+    expect(error).toMatchObject({ code: 'ERR_WARREN_TIMEOUT' });
     await server.close();
     await nothingLeft();
   });

@@ -239,7 +239,7 @@ describe('a node in this process', () => {
     const first = await createNode({ listen: `${LOOPBACK}:0` });
     const { udp } = await first.status();
     const second = createNode({ listen: `${LOOPBACK}:${udp.port}` });
-    await expect(second).rejects.toMatchObject({ code: 'ERR_WARREN_PORT_IN_USE' });
+    await expect(second).rejects.toMatchObject({ code: 'ERR_WARREN_UDP_PORT_IN_USE' });
     await first.close();
   });
 });
@@ -308,20 +308,23 @@ describe('a program at a daemon', () => {
       datagrams: event(datagrams, 'close'),
       node: event(node, 'close'),
     };
-    const loopFailed = expect(loop).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_GONE' });
+    const news: string[] = [];
+    node.on('stopping', () => news.push('stopping')).on('close', () => news.push('close'));
+    const loopFailed = expect(loop).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
     await daemon.stop();
     expect((await told.stream)[0]).toMatchObject({
-      code: expect.stringMatching(/^ERR_WARREN_(SHUTDOWN|RESET|DAEMON_GONE)$/),
+      code: expect.stringMatching(/^ERR_WARREN_(SHUTDOWN|RESET|DAEMON_STOPPED)$/),
     });
-    expect((await told.serverError)[0]).toMatchObject({ code: 'ERR_WARREN_DAEMON_GONE' });
+    expect((await told.serverError)[0]).toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
     await told.server;
     await told.datagrams;
-    expect((await told.node)[0]).toMatchObject({ code: 'ERR_WARREN_DAEMON_GONE' });
+    expect((await told.node)[0]).toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
+    expect(news).toEqual(['stopping', 'close']);
     await loopFailed;
     await server.close();
     await datagrams.close();
     for (const asked of [node.dial('alice', 7), node.listen(81), node.status(), node.ping('alice')]) {
-      await expect(asked).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_GONE' });
+      await expect(asked).rejects.toMatchObject({ code: 'ERR_WARREN_DAEMON_STOPPED' });
     }
   });
 

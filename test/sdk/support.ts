@@ -97,6 +97,7 @@ export class Daemon {
 
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      this.#server.announceStop();
       await this.node.close();
       await this.#server.close();
       rmSync(this.directory, { recursive: true, force: true });

@@ -19,11 +19,11 @@ describe('an assertion', () => {
 
 describe('an error of local use', () => {
   it('carries a code to test for and a hint what to do', () => {
-    const error = new WarrenError('ERR_WARREN_NO_PEER', 'no such peer: bob', 'add it with an invite');
+    const error = new WarrenError('ERR_WARREN_UNKNOWN_PEER', 'no such peer: bob', 'add it with an invite');
     expect(error).toBeInstanceOf(Error);
     expect(error).toMatchObject({
       name: 'WarrenError',
-      code: 'ERR_WARREN_NO_PEER',
+      code: 'ERR_WARREN_UNKNOWN_PEER',
       message: 'no such peer: bob',
       hint: 'add it with an invite',
     });

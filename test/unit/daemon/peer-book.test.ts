@@ -323,7 +323,7 @@ describe('the book', () => {
       expect(
         codeOf(() => book.add({ ...record, endpoints: [], petname })),
         petname,
-      ).toBe('ERR_WARREN_NAME');
+      ).toBe('ERR_WARREN_ARGUMENT');
     }
     expect(codeOf(() => book.add({ ...record, endpoints: ['alice'] }))).toBe('ERR_WARREN_ENDPOINT');
     expect(book.size).toBe(0);
@@ -414,6 +414,29 @@ describe('the book as bytes', () => {
       ).toBe('ERR_WARREN_PEER_BOOK');
     }
     expect(codeOf(() => decodePeerBook(opensslBackend, Uint8Array.of(0xff), ''))).toBe('ERR_WARREN_PEER_BOOK');
+  });
+
+  it('comes back without an endpoint that would not be taken today, and says whose that was', () => {
+    const disk = new Disk();
+    const told: string[] = [];
+    const store = {
+      save: (all: readonly Peer[]) => disk.save(all),
+      endpointLeftOut: (peer: Peer, error: WarrenError) =>
+        told.push(`${peer.name.name}: ${error.code} ${error.message}`),
+    };
+    const earlier = { ...peers[0]!, endpoints: ['0.0.0.0:4440', '192.0.2.1:4440', '239.0.0.1:1'] };
+    const book = new PeerBook(SELF, store, [earlier, peers[1]!]);
+    expect(book.get(earlier.key)).toEqual({ ...earlier, endpoints: ['192.0.2.1:4440'] });
+    expect(book.get(peers[1]!.key)).toEqual(peers[1]);
+    const left = 'alice: ERR_WARREN_ENDPOINT alice was saved with an endpoint that is left out';
+    expect(told).toEqual([
+      expect.stringContaining(`${left}: "0.0.0.0:4440" cannot be an endpoint`),
+      expect.stringContaining(`${left}: "239.0.0.1:1" cannot be an endpoint`),
+    ]);
+    // Reading changes no file; with the next change it is gone there too.
+    expect(disk.saves).toBe(0);
+    book.remove(peers[1]!.key);
+    expect(disk.peers).toEqual([{ ...earlier, endpoints: ['192.0.2.1:4440'] }]);
   });
 
   it('lets no peer have the name that this node has taken since', () => {

@@ -110,10 +110,10 @@ describe('ports that are bound', () => {
 describe('what is no port', () => {
   it('is refused', () => {
     for (const port of [-1, 65_536, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(() => requirePort(port)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_PORT' }));
-      expect(() => requireLocalPort(port)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_PORT' }));
+      expect(() => requirePort(port)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
+      expect(() => requireLocalPort(port)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
     }
-    expect(() => requirePort(0)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_PORT' }));
+    expect(() => requirePort(0)).toThrow(expect.objectContaining({ code: 'ERR_WARREN_ARGUMENT' }));
     expect([requireLocalPort(0), requirePort(1), requirePort(65_535)]).toEqual([0, 1, 65_535]);
   });
 });

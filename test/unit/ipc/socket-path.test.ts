@@ -102,7 +102,7 @@ describe('the directory of the sockets', () => {
     expect(check({ '/run/me/warren': { uid: 0 } })).toBe('ERR_WARREN_SOCKET_UNSAFE');
     expect(check({ '/run/me/warren': { kind: 'link' } })).toBe('ERR_WARREN_SOCKET_UNSAFE');
     expect(check({ '/run/me/warren': { kind: 'file' } })).toBe('ERR_WARREN_SOCKET_UNSAFE');
-    expect(check({ '/run/me/warren': { error: 'EACCES' } })).toBe('ERR_WARREN_SOCKET_ACCESS');
+    expect(check({ '/run/me/warren': { error: 'EACCES' } })).toBe('ERR_WARREN_FILE_ACCESS');
   });
 
   it('is not below one where others may put another in its place', () => {
@@ -123,7 +123,7 @@ describe('the directory of the sockets', () => {
         throw Object.assign(new Error(), { code: 'ENOSPC' });
       },
     };
-    expect(codeOf(() => prepareSocketDirectory('/run/me/warren', full))).toBe('ERR_WARREN_SOCKET_DIRECTORY');
+    expect(codeOf(() => prepareSocketDirectory('/run/me/warren', full))).toBe('ERR_WARREN_DISK_FULL');
   });
 });
 
