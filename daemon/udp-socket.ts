@@ -292,8 +292,8 @@ const DRAIN_MS_MAX = 200;
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'EADDRNOTAVAIL']);
 
 /** `undefined` where `dgram` has to do. */
-function openOffload(host: string, { port = 0, ffi, createSocket }: UdpSocketOptions): OffloadSocket | undefined {
-  if (ffi === undefined || createSocket !== undefined || host.includes('%')) return undefined;
+function openOffload(host: string, { port = 0, ffi }: UdpSocketOptions): OffloadSocket | undefined {
+  if (ffi === undefined || host.includes('%')) return undefined;
   try {
     return openOffloadSocket(ffi, { host, port, bufferBytes: SOCKET_BUFFER_BYTES });
   } catch (error) {

@@ -1,6 +1,7 @@
 import { parseListenAddress } from '../daemon/config-values.ts';
 import { quoteText } from '../daemon/escape.ts';
 import { nearest } from '../daemon/nearest.ts';
+import { DATAGRAM_BYTES_MAX } from '../daemon/udp-route.ts';
 import { CODE_MAX, PEER_BYTES_MAX, PRIORITIES } from '../ipc/messages.ts';
 import {
   ENDPOINT_BYTES_MAX,
@@ -10,6 +11,7 @@ import {
   type SpanBounds,
   TIMEOUT_MS,
 } from '../ipc/value-bounds.ts';
+import { BASE_MTU } from '../transport/constants.ts';
 import { BACKLOG_NODE_MAX } from '../transport/listeners.ts';
 import { PORT_MAX } from '../wire/address.ts';
 import { isName, NAME } from '../wire/names.ts';
@@ -200,6 +202,8 @@ export const CONNECT_OPTIONS: Rules<ConnectOptions> = {
 };
 
 export const CREATE_NODE_OPTIONS: Rules<CreateNodeOptions> = {
+  mtu: optional(whole(BASE_MTU, DATAGRAM_BYTES_MAX)),
+  offload: optional(FLAG),
   // Nothing at all is no name, which is something to be said too.
   name: optional(text(`at most ${NAME.lengthMax} ${NAME.characters}`, (value) => value === '' || isName(value))),
   listen: optional(

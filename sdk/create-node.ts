@@ -42,7 +42,7 @@ import type { NewPeer } from './types.ts';
  */
 export async function createNode(options: CreateNodeOptions = {}): Promise<WarrenNode> {
   checkOptions('createNode', options, CREATE_NODE_OPTIONS);
-  const { name, listen, state, peers = [] } = options;
+  const { name, listen, state, mtu, offload, peers = [] } = options;
   for (const [index, peer] of peers.entries()) checkNewPeer('createNode', `peers[${index}]`, peer);
   requireOnePassphrase(options);
   const origin = state === undefined ? newOrigin() : await openState(state, options);
@@ -52,6 +52,8 @@ export async function createNode(options: CreateNodeOptions = {}): Promise<Warre
     node = await origin.open(listen === undefined ? undefined : parseListenAddress(listen)?.value, {
       profile: name === undefined ? {} : { name },
       version: version(),
+      config: mtu === undefined ? {} : { mtuMax: mtu },
+      offload,
       log: ({ event, fields: { error } }) => {
         if (event === 'endpoint-left-out' && error instanceof WarrenError) warn(event, error);
       },
@@ -84,6 +86,9 @@ export async function createNode(options: CreateNodeOptions = {}): Promise<Warre
  * told otherwise, its name and UDP port; without, it is somebody new. The directory is like a daemon's, which may have it while this
  * node does not. A passphrase, as text or as the first line of a file, seals the identity there, and is needed again to open it.
  *
+ * `mtu` is the largest packet to try, 1,200 to 65,507 bytes and the latter where it is left out; what a path carries is found by search. With
+ * `offload: false` the node does without the help of the system that makes it fast.
+ *
  * @example
  * import { mkdtemp, rm } from 'node:fs/promises';
  * const state = await mkdtemp('/tmp/carol-');
@@ -109,6 +114,8 @@ export interface CreateNodeOptions {
   readonly passphrase?: string | undefined;
   readonly passphraseFile?: string | undefined;
   readonly peers?: readonly NewPeer[] | undefined;
+  readonly mtu?: number | undefined;
+  readonly offload?: boolean | undefined;
 }
 
 /** Where a node comes from: who it is, and what it remembers. */
