@@ -47,6 +47,11 @@ const MISUSES: readonly (readonly [string, readonly string[], string])[] = [
   ['bench/main', ['nothing'], 'there is no benchmark nothing'],
   ['bench/main', ['handshake', 'more'], 'one benchmark at a time, and not more as well'],
   ['bench/main', ['handshake', '--seconds', '0'], '--seconds is a number above 0, up to 3600, and not "0"'],
+  ['bench/main', ['handshake', '--mtu', '1200'], '--mtu means nothing to handshake'],
+  ['bench/main', ['latency', '--gigabytes', '4'], '--gigabytes means nothing to latency'],
+  ['bench/main', ['all', '--no-offload'], '--no-offload means nothing to all'],
+  ['bench/main', ['loopback', '--write'], '--write means nothing to loopback'],
+  ['bench/main', ['loopback', '--mtu', '1199'], '--mtu is a whole number from 1200 to 65507, and not "1199"'],
   ['bench/vectors', ['--seed', 'x'], '--seed is a whole number of at least 0, and not "x"'],
   ['bench/vectors', ['more'], "Unexpected argument 'more'"],
 ];
