@@ -1,8 +1,8 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { PATHS_MAX } from '../transport/constants.ts';
 import { type IpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
+import { parseIpAddress } from './ip-text.ts';
 import { type PeerEndpoint, whyNotOneNode } from './peer-endpoint.ts';
-import { parseIpAddress } from './udp-route.ts';
 
 /** The addresses of a host name, as text. Rejects with an error that has a `code` where there are none. */
 export type Lookup = (host: string) => Promise<readonly string[]>;

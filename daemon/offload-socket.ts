@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { CFunction, CType, Ffi } from '../crypto/ffi.ts';
-import { parseIpAddress } from './udp-route.ts';
+import { AF_INET, AF_INET6, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
 
 /**
  * A UDP socket of Linux, set up through C as `dgram` cannot: the kernel cuts what is sent into segments (UDP_SEGMENT) and joins
@@ -33,6 +33,14 @@ export interface OffloadSocket {
   readonly forbidsFragments: boolean;
   /** What is sent from here on is cut into pieces of that many bytes; 0 leaves it whole. False where the kernel refuses. */
   setSegment(bytes: number): boolean;
+  /**
+   * Reads what waits into `received`, without an object for it: how many bytes, or -1 where nothing waits or something is wrong, which
+   * `dgram` finds out in its turn. `sender` holds where it came from until the next call.
+   */
+  receive(): number;
+  readonly received: Uint8Array;
+  /** A `struct sockaddr`. */
+  readonly sender: Uint8Array;
 }
 
 /** Why the port cannot be had, as the system names it: `dgram` would say the same. */
@@ -47,8 +55,6 @@ export class NativeBindError extends Error {
 }
 
 // The numbers of Linux, the same on all architectures that Node runs on.
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
@@ -67,12 +73,16 @@ const PMTUDISC_PROBE = 3;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
+const MSG_DONTWAIT = 0x40;
+/** As much as the kernel joins. */
+const READ_BYTES_MAX = 65_535;
 
 const SIGNATURES = {
   socket: ['int', ['int', 'int', 'int']],
   setsockopt: ['int', ['int', 'int', 'int', 'address', 'int']],
   bind: ['int', ['int', 'address', 'int']],
   close: ['int', ['int']],
+  recvfrom: ['int', ['int', 'address', 'int', 'int', 'address', 'address']],
 } as const satisfies Record<string, readonly [CType, readonly CType[]]>;
 
 type Functions = Record<keyof typeof SIGNATURES, CFunction>;
@@ -97,11 +107,21 @@ class LinuxSocket implements OffloadSocket {
   readonly #value: Int32Array = new Int32Array(1);
   readonly #valueAddress: number;
   #segment = 0;
+  readonly received: Uint8Array = new Uint8Array(READ_BYTES_MAX);
+  readonly sender: Uint8Array = new Uint8Array(SOCKET_ADDRESS_BYTES);
+  readonly #receivedAddress: number;
+  readonly #senderAddress: number;
+  /** How long `sender` is: C reads and writes it. */
+  readonly #senderLength: Int32Array = new Int32Array(1);
+  readonly #senderLengthAddress: number;
 
   private constructor(libc: Functions, ffi: Ffi, descriptor: number, isIpv6: boolean, bufferBytes: number) {
     this.#libc = libc;
     this.descriptor = descriptor;
     this.#valueAddress = ffi.addressOf(new Uint8Array(this.#value.buffer));
+    this.#receivedAddress = ffi.addressOf(this.received);
+    this.#senderAddress = ffi.addressOf(this.sender);
+    this.#senderLengthAddress = ffi.addressOf(new Uint8Array(this.#senderLength.buffer));
     if (isIpv6) this.#set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
     for (const [force, ask] of [
       [SO_RCVBUFFORCE, SO_RCVBUF],
@@ -122,7 +142,7 @@ class LinuxSocket implements OffloadSocket {
     // A kernel without IPv6, or a process without descriptors left: `dgram` finds the words for it.
     if (descriptor < 0) return undefined;
     const socket = new LinuxSocket(libc, ffi, descriptor, isIpv6, bufferBytes);
-    const address = isIpv6 ? socketAddress6(host, port) : socketAddress4(host, port);
+    const address = encodeSocketAddress(isIpv6 ? AF_INET6 : AF_INET, host, port);
     if (address !== undefined && libc.bind(descriptor, ffi.addressOf(address), address.length) === 0) return socket;
     const errno = address === undefined ? constants.errno.EADDRNOTAVAIL : ffi.errno();
     libc.close(descriptor);
@@ -136,30 +156,20 @@ class LinuxSocket implements OffloadSocket {
     return true;
   }
 
+  receive(): number {
+    this.#senderLength[0] = SOCKET_ADDRESS_BYTES;
+    return this.#libc.recvfrom(
+      this.descriptor,
+      this.#receivedAddress,
+      READ_BYTES_MAX,
+      MSG_DONTWAIT,
+      this.#senderAddress,
+      this.#senderLengthAddress,
+    );
+  }
+
   #set(level: number, option: number, value: number): boolean {
     this.#value[0] = value;
     return this.#libc.setsockopt(this.descriptor, level, option, this.#valueAddress, 4) === 0;
   }
-}
-
-/** struct sockaddr_in: the family in the machine's order, all else in the network's. */
-function socketAddress4(host: string, port: number): Uint8Array | undefined {
-  const address = parseIpAddress(host);
-  if (address?.length !== 4) return undefined;
-  const bytes = new Uint8Array(16);
-  new Uint16Array(bytes.buffer)[0] = AF_INET;
-  new DataView(bytes.buffer).setUint16(2, port);
-  bytes.set(address, 4);
-  return bytes;
-}
-
-/** struct sockaddr_in6. An address with a zone is left to `dgram`, which knows interfaces by name. */
-function socketAddress6(host: string, port: number): Uint8Array | undefined {
-  const address = parseIpAddress(host);
-  if (address?.length !== 16) return undefined;
-  const bytes = new Uint8Array(28);
-  new Uint16Array(bytes.buffer)[0] = AF_INET6;
-  new DataView(bytes.buffer).setUint16(2, port);
-  bytes.set(address, 8);
-  return bytes;
 }

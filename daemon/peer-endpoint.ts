@@ -3,7 +3,7 @@ import { WarrenError } from '../base/errors.ts';
 import { PORT_MAX } from '../wire/address.ts';
 import { type IpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
 import { quoteText } from './escape.ts';
-import { parseIpAddress } from './udp-route.ts';
+import { parseIpAddress } from './ip-text.ts';
 
 /** Where a peer may be asked for, as somebody wrote it: `192.0.2.1:4440`, `[2001:db8::1]:4440`, `alice.example:4440`. */
 export interface PeerEndpoint {

@@ -1,10 +1,12 @@
-import { isIP } from 'node:net';
 import { assert } from '../base/assert.ts';
+import { equal } from '../base/bytes.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import type { DirectRoute } from '../transport/route.ts';
 import { directRoute } from '../transport/route.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { formatIpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
+import { parseIpAddress, zoneOf } from './ip-text.ts';
+import { decodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
 
 /**
  * A direct route as the socket that it leaves through knows it. Its names are made when somebody asks: what comes from a forged
@@ -66,6 +68,8 @@ export class UdpRouteTable {
   #old: Map<string, UdpRoute> = new Map();
   /** Reads come in runs from one address. */
   #last: UdpRoute | undefined;
+  #lastRead: UdpRoute | undefined;
+  readonly #lastAddress: Uint8Array = new Uint8Array(SOCKET_ADDRESS_BYTES);
 
   constructor(options: UdpRouteTableOptions) {
     this.#options = options;
@@ -97,6 +101,17 @@ export class UdpRouteTable {
     return this.from(this.#hostOf(remote), remote.port);
   }
 
+  /** The route of a `struct sockaddr`; `undefined` where it is none that there are routes to. */
+  ofSocketAddress(bytes: Uint8Array): UdpRoute | undefined {
+    if (this.#lastRead !== undefined && equal(bytes, this.#lastAddress)) return this.#lastRead;
+    const read = decodeSocketAddress(bytes);
+    if (read === undefined) return undefined;
+    const route = this.from(`${this.#hostOf(read.endpoint)}${read.zone}`, read.endpoint.port);
+    this.#lastAddress.set(bytes);
+    this.#lastRead = route;
+    return route;
+  }
+
   #hostOf(remote: IpEndpoint): string {
     if (remote.family === 4) return `${this.#options.isDualStack ? '::ffff:' : ''}${remote.address.join('.')}`;
     const text = formatIpEndpoint(remote);
@@ -117,34 +132,4 @@ export const DATAGRAM_BYTES_MAX = 65_507;
 
 function isLoopback(host: string): boolean {
   return host === '::1' || host.startsWith('127.') || host.startsWith('::ffff:127.');
-}
-
-/** 4 or 16 bytes; the zone of a link-local address is left out. */
-export function parseIpAddress(text: string): Uint8Array | undefined {
-  // Without the zone, which may be any name an interface can have.
-  const address = text.slice(0, text.length - zoneOf(text).length);
-  const version = isIP(address);
-  if (version === 0) return undefined;
-  if (version === 4) return Uint8Array.from(address.split('.'), Number);
-  const [head, tail] = address.split('::');
-  const front = groupsOf(head!);
-  const back = tail === undefined ? [] : groupsOf(tail);
-  const groups = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
-  return Uint8Array.from(groups.flatMap((group) => [group >>> 8, group & 0xff]));
-}
-
-/** 16 bits each; an IPv4 address at the end is two of them (RFC 4291 §2.2). */
-function groupsOf(text: string): number[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    if (!group.includes('.')) return Number.parseInt(group, 16);
-    const [a, b, c, d] = group.split('.').map(Number);
-    return [(a! << 8) | b!, (c! << 8) | d!];
-  });
-}
-
-/** `%eth0` of `fe80::1%eth0`, nothing of most addresses. */
-function zoneOf(text: string): string {
-  const start = text.indexOf('%');
-  return start < 0 ? '' : text.slice(start);
 }

@@ -20,6 +20,8 @@ export function simRoute(address: SimAddress): SimRoute {
   return { key: address.key, source: address.ip, address };
 }
 
+const POISON = 0xdd;
+
 /** An endpoint as the simulated network drives it. It lives as long as one run of a daemon would: a restart makes a new one. */
 export class SimNode implements SimMachine {
   readonly endpoint: Endpoint;
@@ -50,7 +52,11 @@ export class SimNode implements SimMachine {
   }
 
   handleDatagram(from: SimAddress, bytes: Uint8Array, now: Instant): void {
-    const handle = (): void => void this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+    const handle = (): void => {
+      this.endpoint.handleDatagram(this.routeTo(from), bytes, now);
+      // As in a socket that reads into one buffer: whoever kept a view of a packet is found out.
+      bytes.fill(POISON);
+    };
     if (this.#watch === undefined) handle();
     else this.#watch.datagram(this.endpoint, bytes, handle);
     this.drain();

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { randomBytes } from '../../base/rng.ts';
 import { loadFfi } from '../../daemon/ffi.ts';
 import { openOffloadSocket } from '../../daemon/offload-socket.ts';
+import type { UdpRoute } from '../../daemon/udp-route.ts';
 import { BindError, UdpSocket, type UdpSocketOptions } from '../../daemon/udp-socket.ts';
 import { SeededRng } from '../../sim/rng.ts';
 import { ipEndpoint } from '../../wire/ip-endpoint.ts';
@@ -10,6 +11,7 @@ import { ipEndpoint } from '../../wire/ip-endpoint.ts';
 const SEED = 9;
 const rng = new SeededRng(SEED);
 const V4_LOOPBACK = Uint8Array.of(127, 0, 0, 1);
+const V6_LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const ffi = await loadFfi();
 const probe = ffi && openOffloadSocket(ffi, { host: '127.0.0.1', port: 0, bufferBytes: 4_096 });
 if (probe !== undefined) closeDescriptor(probe.descriptor);
@@ -23,7 +25,10 @@ afterEach(async () => {
 /** A socket, and what it was brought: the reads, each joined of as many packets as the kernel liked. */
 async function open(options: Partial<UdpSocketOptions> = {}): Promise<{ socket: UdpSocket; reads: Uint8Array[] }> {
   const reads: Uint8Array[] = [];
-  const listener = { datagram: (_route: unknown, bytes: Uint8Array) => reads.push(bytes), writable: () => undefined };
+  const listener = {
+    datagram: (_route: unknown, bytes: Uint8Array) => reads.push(bytes.slice()),
+    writable: () => undefined,
+  };
   const socket = await UdpSocket.open({ index: 0, ffi, listener, ...options });
   opened.push(socket);
   return { socket, reads };
@@ -78,6 +83,36 @@ describe.skipIf(!canCut)(`a socket that the kernel helps (skipped where there is
     await expect
       .poll(() => plain.reads.map(({ length }) => length))
       .toEqual([...[1_200, 1_200, 1_452, 60_000], ...[1_200, 1_200, 1_200, 1]]);
+  });
+
+  it('knows whom each of many reads came from, whichever way it was read', async () => {
+    const seen = new Map<UdpRoute, number[]>();
+    const listener = {
+      datagram: (route: UdpRoute, bytes: Uint8Array) => {
+        seen.set(route, [...(seen.get(route) ?? []), bytes[0]!]);
+        return 1;
+      },
+      writable: () => undefined,
+    };
+    const to = await open({ listener });
+    const senders = [await open({ host: '127.0.0.1' }), await open({ host: '127.0.0.2' }), await open()];
+    const hosts = ['::ffff:127.0.0.1', '::ffff:127.0.0.2', '::1'];
+    const remotes = [V4_LOOPBACK, V4_LOOPBACK, V6_LOOPBACK];
+    for (let number = 0; number < 60; number++) {
+      for (const [i, { socket }] of senders.entries()) {
+        const route = socket.routeTo(ipEndpoint(remotes[i]!, to.socket.localPort));
+        socket.send({ route, length: 1, segmentSize: 1 }, Uint8Array.of(number));
+      }
+    }
+    await expect.poll(() => [...seen.values()].flat().length).toBe(180);
+    const numbers = Array.from({ length: 60 }, (_, number) => number);
+    for (const [i, { socket }] of senders.entries()) {
+      const route = to.socket.routeTo(
+        ipEndpoint(i === 2 ? V6_LOOPBACK : Uint8Array.of(127, 0, 0, i + 1), socket.localPort),
+      );
+      expect(route.host).toBe(hosts[i]);
+      expect(seen.get(route), hosts[i]).toEqual(numbers);
+    }
   });
 
   it('says of a port in use what a socket without help says', async () => {
