@@ -94,6 +94,11 @@ export class EndpointDriver {
     return result;
   }
 
+  /** `Endpoint.giveBack`, of which nothing follows. */
+  giveBack(bytes: Uint8Array): void {
+    this.#endpoint.giveBack(bytes);
+  }
+
   /** Tells every peer, then leaves nothing behind: no socket, no timer. What it ends is still reported, and nothing after that. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

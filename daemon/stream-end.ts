@@ -80,6 +80,9 @@ export abstract class StreamEndBase implements StreamEnd, Notice {
     if (this.#hasReset) this.over(undefined);
   }
 
+  /** Kept by nobody: only what comes through a tunnel has memory that is worth it. */
+  giveBack(_bytes: Uint8Array): void {}
+
   get isOver(): boolean {
     return this.#isOver;
   }

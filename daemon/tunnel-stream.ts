@@ -83,6 +83,10 @@ export class TunnelStream extends StreamEndBase {
     return driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now));
   }
 
+  override giveBack(bytes: Uint8Array): void {
+    this.#table.driver.giveBack(bytes);
+  }
+
   write(data: Uint8Array): number | 'ended' {
     if (this.#isClosedForWriting) return 'ended';
     const taken = this.#id < 0 || this.#early !== undefined ? this.#keep(data) : this.#send(data);

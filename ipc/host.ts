@@ -98,6 +98,8 @@ export interface StreamEnd {
   readonly remotePort: number;
   /** The next bytes, the caller's to keep; `undefined` until `readable`. */
   read(): Uint8Array | undefined;
+  /** What `read` gave, once nobody uses it any more: its memory is used again. Nobody has to. */
+  giveBack(bytes: Uint8Array): void;
   /** How many bytes were taken; where that is not all, `writable` follows. Do not change what was taken. */
   write(data: Uint8Array): number | 'ended';
   /** No more will be written; what was written arrives first. */

@@ -228,10 +228,11 @@ export class StreamConnection implements StreamListener, ClientStream {
     const socket = this.#socket;
     if (!this.#isAnswered || this.#reading !== 'open' || this.#isPumping || socket.writableNeedDrain) return;
     // Nothing leaves while it is corked, so the socket's own high-water mark bounds what one turn moves.
+    const end = this.#end!;
     socket.cork();
     for (;;) {
-      const bytes = this.#end!.read();
-      if (bytes === undefined || !socket.write(bytes)) break;
+      const bytes = end.read();
+      if (bytes === undefined || !socket.write(bytes, () => end.giveBack(bytes))) break;
     }
     socket.uncork();
   }

@@ -98,6 +98,7 @@ export class BulkTransfer {
         if (bytes[i] !== PATTERN[offset + i]) throw new SimFailure(`I1: byte ${this.#received + i} is another`);
       }
       this.#received += bytes.length;
+      endpoint.giveBack(bytes);
       while (this.#received >= ((this.arrivals.length + 1) * this.bytes) / 100) this.arrivals.push(now);
     }
   }

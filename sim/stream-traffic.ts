@@ -12,6 +12,9 @@ import { type Direction, describe, direction, type End, type Plan, pattern, type
 import { type Manner, StreamPlanner, streamConfigOf } from './stream-plan.ts';
 import type { SimPeer, World } from './world.ts';
 
+/** What a reader leaves in memory that it gives back: whoever reads it there as a stream's bytes is found out. */
+const GIVEN_BACK = 0xdd;
+
 /**
  * Programs on every node that open streams to each other, take them at once or late, write and read at their own pace, stop half
  * way, and are turned away; beside them the model that says what each may see. A stream has a number of its own in the whole
@@ -470,6 +473,8 @@ export class StreamTraffic {
       const bytes = peer.node.endpoint.readStream(other.key, wire.id, now);
       if (bytes === undefined) return;
       this.#receive(end, bytes);
+      bytes.fill(GIVEN_BACK);
+      peer.node.endpoint.giveBack(bytes);
       if (once) return;
     }
   }

@@ -228,6 +228,11 @@ export class Endpoint {
     return this.#streams.read(peer, stream, now);
   }
 
+  /** What `readStream` gave, once nobody uses it any more: others may have its memory. Nobody has to. */
+  giveBack(bytes: Uint8Array): void {
+    this.#budget.chunks.giveBack(bytes);
+  }
+
   finishStream(peer: string, stream: number, now: Instant): void {
     this.#streams.finish(peer, stream, now);
   }

@@ -302,6 +302,11 @@ export class FakeEnd implements StreamEnd {
     for (const act of this.#early.splice(0)) act();
   }
 
+  giveBack(bytes: Uint8Array): void {
+    // Whoever still reads it is found out.
+    bytes.fill(0xdd);
+  }
+
   read(): Uint8Array | undefined {
     if (this.isClosed || this.#isReadingOver) return undefined;
     const chunk = this.#in.chunks.shift();
@@ -309,7 +314,7 @@ export class FakeEnd implements StreamEnd {
     this.#in.held -= chunk.length;
     if (this.#far !== undefined) this.#far.#taken();
     this.#tellIfFinished();
-    return chunk;
+    return new Uint8Array(chunk);
   }
 
   write(data: Uint8Array): number | 'ended' {

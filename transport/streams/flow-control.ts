@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Instant } from '../../base/time.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import {
   CHUNK_SLACK_MAX,
   CREDIT_SHARE,
@@ -283,6 +284,8 @@ export class SendCredit {
  */
 export class NodeBudget {
   readonly max: number;
+  /** Of the memory itself, what was given back for the next. */
+  readonly chunks: ChunkPool = new ChunkPool();
   #used = 0;
 
   constructor(max: number = NODE_BUDGET_BYTES) {

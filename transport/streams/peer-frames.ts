@@ -91,7 +91,10 @@ export class PeerFrames {
     const isFull = this.#table.peer.isFull || (this.#table.budget.isExhausted && this.#table.window.isBeyondFirst);
     this.#table.peer.open(number);
     const { sourcePort, destinationPort, priority } = frame;
-    const stream = new Stream({ id, isLocal: false, sourcePort, destinationPort, priority }, now);
+    const stream = new Stream(
+      { id, isLocal: false, sourcePort, destinationPort, priority, chunks: this.#table.budget.chunks },
+      now,
+    );
     this.#table.streams.set(id, stream);
     const refusal = isFull ? REFUSALS.LIMIT : this.#table.admit(destinationPort);
     if (refusal === undefined) this.#table.tell(stream, EVENT_OPENED);

@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MAX, READ_CHUNK_BYTES_MIN } from './constants.ts';
 import { RangeSet } from './range-set.ts';
 
@@ -31,7 +32,10 @@ export class ReceiveBuffer {
   /** Where the last write went. */
   #cursor = 0;
 
-  constructor(start = 0) {
+  readonly #pool: ChunkPool;
+
+  constructor(pool: ChunkPool, start = 0) {
+    this.#pool = pool;
     this.#taken = start;
     this.#ready = start;
     this.#drainedAt = start;
@@ -88,7 +92,9 @@ export class ReceiveBuffer {
     const end = Math.min(this.#ready, chunk.start + chunk.size);
     const bytes = chunk.bytes!.subarray(start - chunk.start, end - chunk.start);
     this.#taken = end;
-    if (end === this.#ready && this.rangeCount === 0) this.#drained();
+    const hasAll = end === this.#ready && this.rangeCount === 0;
+    if (start === chunk.start && (hasAll || end === chunk.start + chunk.size)) this.#pool.lend(bytes);
+    if (hasAll) this.#drained();
     else if (end === chunk.start + chunk.size) {
       this.#chunks.shift();
       this.#cursor = Math.max(0, this.#cursor - 1);
@@ -143,7 +149,7 @@ export class ReceiveBuffer {
     for (let at = offset; at < end; index++) {
       const chunk = this.#chunks[index]!;
       const stop = Math.min(end, chunk.start + chunk.size);
-      chunk.bytes ??= new Uint8Array(chunk.size);
+      chunk.bytes ??= this.#pool.take(chunk.size);
       const isWhole = at === offset && stop === end;
       chunk.bytes.set(isWhole ? data : data.subarray(at - offset, stop - offset), at - chunk.start);
       this.#cursor = index;

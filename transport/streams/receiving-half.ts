@@ -3,6 +3,7 @@ import type { CloseCode } from '../../wire/close-codes.ts';
 import { FRAME_MAX_STREAM_DATA, FRAME_STREAM_STOP } from '../../wire/frames.ts';
 import type { ByteWriter } from '../../wire/writer.ts';
 import { CONTENT_MAX_STREAM_DATA, CONTENT_STREAM_STOP, type PacketContents } from '../packet-contents.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { STREAM_WINDOW_INITIAL } from './constants.ts';
 import { ReceiveWindow, type TunnelWindow } from './flow-control.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
@@ -32,14 +33,15 @@ const RECV: ReceivingState = { kind: 'recv' };
 
 export class ReceivingHalf {
   #state: ReceivingState = RECV;
-  readonly #buffer: ReceiveBuffer = new ReceiveBuffer();
+  readonly #buffer: ReceiveBuffer;
   readonly #window: ReceiveWindow;
   /** RFC 9000 §4.1: the largest offset received, which is what the peer has used of its credit. */
   #highest = 0;
   #stop: { readonly code: number; isDue: boolean } | undefined = undefined;
   #creditIsDue = false;
 
-  constructor(now: Instant) {
+  constructor(chunks: ChunkPool, now: Instant) {
+    this.#buffer = new ReceiveBuffer(chunks);
     this.#window = new ReceiveWindow(STREAM_WINDOW_INITIAL, now);
   }
 

@@ -2,6 +2,7 @@ import type { Instant } from '../../base/time.ts';
 import { FRAME_STREAM_OPEN, type Priority, type StreamOpenFrame } from '../../wire/frames.ts';
 import { type ByteWriter, varintLength } from '../../wire/writer.ts';
 import { CONTENT_STREAM_OPEN, type PacketContents } from '../packet-contents.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { ReceivingHalf } from './receiving-half.ts';
 import type { Queued } from './scheduler.ts';
 import { SendingHalf } from './sending-half.ts';
@@ -37,7 +38,7 @@ export class Stream implements Queued {
     this.destinationPort = options.destinationPort;
     this.openPriority = options.priority;
     this.priority = options.priority;
-    this.receiving = new ReceivingHalf(now);
+    this.receiving = new ReceivingHalf(options.chunks, now);
     this.admission = options.isLocal ? 'accepted' : 'waiting';
     this.opening = options.isLocal ? 'due' : 'known';
   }
@@ -95,4 +96,6 @@ export interface StreamOptions {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly priority: Priority;
+  /** Memory for what comes. */
+  readonly chunks: ChunkPool;
 }

@@ -66,8 +66,9 @@ export class Streams {
     const number = this.#table.local.take();
     if (number === undefined) return 'stream-limit';
     const id = 2 * number + this.#table.parity;
+    const { chunks } = this.#table.budget;
     const stream = new Stream(
-      { id, isLocal: true, sourcePort: ports.source, destinationPort: ports.destination, priority },
+      { id, isLocal: true, sourcePort: ports.source, destinationPort: ports.destination, priority, chunks },
       now,
     );
     this.#table.streams.set(id, stream);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { concat, EMPTY, equal } from '../../../../base/bytes.ts';
 import { SeededRng } from '../../../../sim/rng.ts';
+import { CHUNKS_KEPT_MAX, ChunkPool } from '../../../../transport/streams/chunk-pool.ts';
 import { OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MAX } from '../../../../transport/streams/constants.ts';
 import { ReceiveBuffer } from '../../../../transport/streams/receive-buffer.ts';
 import { KIB, MIB, pattern } from './lab.ts';
@@ -18,7 +19,7 @@ describe('a receive buffer', () => {
       const total = 1 + rng.below(100_000);
       const size = 1 + rng.below(3_000);
       const offsets = Array.from({ length: Math.ceil(total / size) }, (_, i) => i * size);
-      const buffer = new ReceiveBuffer();
+      const buffer = new ReceiveBuffer(new ChunkPool());
       const got: Uint8Array[] = [];
       // Shuffled within a stretch, so that the ranges stay within their bound; some come twice, some overlap their neighbours.
       while (offsets.length > 0) {
@@ -36,7 +37,7 @@ describe('a receive buffer', () => {
   });
 
   it('hands out large chunks to a reader that comes seldom', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     for (let offset = 0; offset < 300 * 1_000; offset += 1_000) buffer.receive(offset, pattern(offset, 1_000));
     const lengths: number[] = [];
     for (let part = buffer.read(); part !== undefined; part = buffer.read()) lengths.push(part.length);
@@ -48,7 +49,7 @@ describe('a receive buffer', () => {
   });
 
   it('never writes again what it has handed out', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     buffer.receive(0, pattern(0, 100));
     const first = buffer.read()!;
     buffer.receive(0, new Uint8Array(150).fill(1));
@@ -58,7 +59,7 @@ describe('a receive buffer', () => {
   });
 
   it('keeps the byte that came first where two differ', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     buffer.receive(10, new Uint8Array(10).fill(1));
     buffer.receive(30, new Uint8Array(10).fill(1));
     buffer.receive(5, new Uint8Array(40).fill(2));
@@ -69,7 +70,7 @@ describe('a receive buffer', () => {
   });
 
   it('holds 256 ranges and refuses what would be one more', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     for (let i = 1; i <= OUT_OF_ORDER_RANGES_MAX; i++) expect(buffer.receive(10 * i, pattern(10 * i, 1))).toBe(true);
     expect(buffer.rangeCount).toBe(256);
     expect(buffer.receive(5, pattern(5, 1))).toBe(false);
@@ -88,7 +89,7 @@ describe('a receive buffer', () => {
   });
 
   it('holds no more memory than offsets up to the highest byte, and a chunk at either end', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     for (let i = 1; i <= 200; i++) {
       const offset = i * 100_000;
       buffer.receive(offset, pattern(offset, 1));
@@ -101,7 +102,7 @@ describe('a receive buffer', () => {
   });
 
   it('costs a small message little memory, even after a large transfer', () => {
-    const buffer = new ReceiveBuffer();
+    const buffer = new ReceiveBuffer(new ChunkPool());
     buffer.receive(0, pattern(0, 5));
     expect(buffer.memory).toBeLessThanOrEqual(KIB);
     readAll(buffer);
@@ -117,10 +118,72 @@ describe('a receive buffer', () => {
 
   it('works at the upper end of offsets', () => {
     const start = 2 ** 53 - 1 - 3_000;
-    const buffer = new ReceiveBuffer(start);
+    const buffer = new ReceiveBuffer(new ChunkPool(), start);
     buffer.receive(start + 1_000, pattern(start + 1_000, 2_000));
     buffer.receive(start, pattern(start, 1_000));
     expect(readAll(buffer)).toEqual(pattern(start, 3_000));
     expect(buffer.ready).toBe(2 ** 53 - 1);
+  });
+});
+
+describe('the memory of what was read', () => {
+  const MAX = READ_CHUNK_BYTES_MAX;
+
+  /** A buffer whose next chunk is as large as they get. */
+  function underLoad(pool: ChunkPool): ReceiveBuffer {
+    const buffer = new ReceiveBuffer(pool);
+    buffer.receive(0, new Uint8Array(MAX));
+    buffer.read();
+    return buffer;
+  }
+
+  it('is used again once the reader has given it back, and holds what came anew', () => {
+    const pool = new ChunkPool();
+    const buffer = underLoad(pool);
+    buffer.receive(MAX, new Uint8Array(MAX).fill(1));
+    const first = buffer.read()!;
+    pool.giveBack(first);
+    expect(pool.kept).toBe(1);
+    buffer.receive(2 * MAX, new Uint8Array(100).fill(2));
+    const second = buffer.read()!;
+    expect(second.buffer).toBe(first.buffer);
+    expect(second).toEqual(new Uint8Array(100).fill(2));
+    expect(pool.kept).toBe(0);
+  });
+
+  it('comes back once, however often it is given back', () => {
+    const pool = new ChunkPool();
+    const buffer = underLoad(pool);
+    buffer.receive(MAX, new Uint8Array(MAX));
+    const bytes = buffer.read()!;
+    for (let i = 0; i < 3; i++) pool.giveBack(bytes);
+    pool.giveBack(new Uint8Array(MAX));
+    expect(pool.kept).toBe(1);
+  });
+
+  it('does not come back from a reader of a part while the rest is to be read', () => {
+    const pool = new ChunkPool();
+    const buffer = underLoad(pool);
+    buffer.receive(MAX, new Uint8Array(100));
+    buffer.receive(MAX + 200, new Uint8Array(MAX - 200).fill(3));
+    const part = buffer.read()!;
+    expect(part.length).toBe(100);
+    pool.giveBack(part);
+    buffer.receive(MAX + 100, new Uint8Array(100).fill(2));
+    const rest = buffer.read()!;
+    expect(rest.slice(0, 101)).toEqual(Uint8Array.from({ length: 101 }, (_, i) => (i < 100 ? 2 : 3)));
+    pool.giveBack(rest);
+    expect(pool.kept).toBe(0);
+  });
+
+  it('is kept up to a bound', () => {
+    const pool = new ChunkPool();
+    const lent = Array.from({ length: CHUNKS_KEPT_MAX + 10 }, () => {
+      const bytes = pool.take(MAX);
+      pool.lend(bytes);
+      return bytes;
+    });
+    for (const bytes of lent) pool.giveBack(bytes);
+    expect(pool.kept).toBe(CHUNKS_KEPT_MAX);
   });
 });

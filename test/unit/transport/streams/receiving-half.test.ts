@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { instant } from '../../../../base/time.ts';
+import { ChunkPool } from '../../../../transport/streams/chunk-pool.ts';
 import { ReceivingHalf, type ReceivingState } from '../../../../transport/streams/receiving-half.ts';
 import type { CloseCode } from '../../../../wire/close-codes.ts';
 import { KIB, pattern } from './lab.ts';
@@ -7,7 +8,7 @@ import { KIB, pattern } from './lab.ts';
 type Kind = ReceivingState['kind'];
 
 function halfWith(...steps: ((half: ReceivingHalf) => void)[]): ReceivingHalf {
-  const half = new ReceivingHalf(instant(0));
+  const half = new ReceivingHalf(new ChunkPool(), instant(0));
   for (const step of steps) step(half);
   return half;
 }
