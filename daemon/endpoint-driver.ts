@@ -5,6 +5,7 @@ import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { systemNow } from './clock.ts';
+import { GivenMemory } from './given-memory.ts';
 import { SystemRng } from './system-rng.ts';
 import { DATAGRAM_BYTES_MAX, type UdpRoute } from './udp-route.ts';
 import type { UdpCounts, UdpOffload, UdpSocketOptions } from './udp-socket.ts';
@@ -23,6 +24,7 @@ import { UdpSocket } from './udp-socket.ts';
 export class EndpointDriver {
   readonly #endpoint: Endpoint;
   readonly #listener: EndpointListener;
+  readonly #memory: GivenMemory = new GivenMemory();
   #socket!: UdpSocket;
   /** What `pollTransmit` writes into, and the socket sends from. */
   readonly #buffer: Uint8Array = new Uint8Array(TRANSMIT_BUFFER_BYTES);
@@ -36,7 +38,11 @@ export class EndpointDriver {
   #closing: Promise<void> | undefined;
 
   private constructor(options: EndpointDriverOptions) {
-    this.#endpoint = new Endpoint(endpointOptions(options), systemNow());
+    const memory = this.#memory;
+    this.#endpoint = new Endpoint(
+      { ...endpointOptions(options), pieceDone: (piece) => memory.done(piece) },
+      systemNow(),
+    );
     this.#listener = options.listener;
   }
 
@@ -92,6 +98,11 @@ export class EndpointDriver {
     if (++this.#asksWaiting >= ASKS_PER_TURN) this.#transmit();
     this.#schedule();
     return result;
+  }
+
+  /** What is about to be written is the driver's, with its memory. */
+  give(bytes: Uint8Array): void {
+    this.#memory.give(bytes);
   }
 
   /** `Endpoint.giveBack`, of which nothing follows. */

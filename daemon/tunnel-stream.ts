@@ -87,9 +87,11 @@ export class TunnelStream extends StreamEndBase {
     this.#table.driver.giveBack(bytes);
   }
 
-  write(data: Uint8Array): number | 'ended' {
+  write(data: Uint8Array, isGiven = false): number | 'ended' {
     if (this.#isClosedForWriting) return 'ended';
-    const taken = this.#id < 0 || this.#early !== undefined ? this.#keep(data) : this.#send(data);
+    const mustWait = this.#id < 0 || this.#early !== undefined;
+    if (isGiven && !mustWait) this.#table.driver.give(data);
+    const taken = mustWait ? this.#keep(data) : this.#send(data);
     if (taken !== 'ended' && taken < data.length) this.#userWaits = true;
     return taken;
   }

@@ -6,6 +6,7 @@ import type { Ffi } from '../crypto/ffi.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
+import { freeMemory, WORTHWHILE_BYTES } from './given-memory.ts';
 import { NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
 import { DATAGRAM_BYTES_MAX, UdpRoute, UdpRouteTable } from './udp-route.ts';
 
@@ -178,6 +179,7 @@ export class UdpSocket {
     // A plain array: the machines copy with `slice`, which on a Buffer does not copy.
     const bytes = new Uint8Array(message.buffer, message.byteOffset, message.length);
     this.#hand(this.#routes.from(from.address, from.port), bytes);
+    if (bytes.length >= WORTHWHILE_BYTES && bytes.length === bytes.buffer.byteLength) freeMemory(bytes.buffer);
     this.#drain();
   }
 

@@ -100,8 +100,11 @@ export interface StreamEnd {
   read(): Uint8Array | undefined;
   /** What `read` gave, once nobody uses it any more: its memory is used again. Nobody has to. */
   giveBack(bytes: Uint8Array): void;
-  /** How many bytes were taken; where that is not all, `writable` follows. Do not change what was taken. */
-  write(data: Uint8Array): number | 'ended';
+  /**
+   * How many bytes were taken; where that is not all, `writable` follows. Do not change what was taken. Where it is given, its memory is the
+   * stream's from now on: it may be freed once it has arrived.
+   */
+  write(data: Uint8Array, isGiven?: boolean): number | 'ended';
   /** No more will be written; what was written arrives first. */
   finish(): void;
   /** Gives the writing half up: what was not delivered may be lost, and the far reader is told so. */

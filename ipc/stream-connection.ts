@@ -156,7 +156,7 @@ export class StreamConnection implements StreamListener, ClientStream {
   }
 
   #offer(bytes: Uint8Array): void {
-    const taken = this.#end!.write(bytes);
+    const taken = this.#end!.write(bytes, true);
     if (taken === 'ended') {
       this.#stopWriting();
       return;

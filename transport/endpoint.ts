@@ -76,6 +76,7 @@ export class Endpoint {
     const config = { ...DEFAULT_CONFIG, ...options.config };
     const replies = this.#replies;
     this.#identity = identity;
+    this.#budget.pieceDone = options.pieceDone;
     this.#record = options.record;
     this.#gate = new Gate({ crypto, rng, staticKey: identity.exchange.publicKey, config }, now);
     const gate = this.#gate;
@@ -367,6 +368,8 @@ export interface EndpointOptions {
   /** Whether this peer may open a stream to that port of ours; all may where it is left out. */
   readonly admitStream?: (record: IdentityRecord, port: number) => boolean;
   readonly config?: Partial<TunnelConfig>;
+  /** Is told of written bytes that were kept as they were, once they are acknowledged: whose they are may use them again. */
+  readonly pieceDone?: (piece: Uint8Array) => void;
   /** For the simulator, which must be able to break a part and see that it is found. No daemon sets it. */
   readonly parts?: { readonly createReplayWindow?: () => ReplayWindow };
 }

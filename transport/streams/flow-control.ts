@@ -286,6 +286,8 @@ export class NodeBudget {
   readonly max: number;
   /** Of the memory itself, what was given back for the next. */
   readonly chunks: ChunkPool = new ChunkPool();
+  /** Is told of each piece that was written, kept as it was, and need not be kept any more. */
+  pieceDone: ((piece: Uint8Array) => void) | undefined = undefined;
   #used = 0;
 
   constructor(max: number = NODE_BUDGET_BYTES) {

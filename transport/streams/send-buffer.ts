@@ -113,7 +113,8 @@ export class SendBuffer {
     this.#lost!.remove(start, end);
   }
 
-  onAcknowledged(start: number, end: number): void {
+  /** `done` is told of each chunk that is not kept any more. */
+  onAcknowledged(start: number, end: number, done?: (chunk: Uint8Array) => void): void {
     if (end <= this.#acknowledged) return;
     if (this.#lost !== undefined) this.#lost.remove(start, end);
     if (start > this.#acknowledged) {
@@ -129,7 +130,7 @@ export class SendBuffer {
       this.#acknowledged = ahead.firstEnd;
       ahead.removeFirst();
     }
-    this.#trim();
+    this.#trim(done);
   }
 
   onLost(start: number, end: number): void {
@@ -170,8 +171,9 @@ export class SendBuffer {
     return low;
   }
 
-  #trim(): void {
+  #trim(done: ((chunk: Uint8Array) => void) | undefined): void {
     if (this.#acknowledged === this.#written) {
+      if (done !== undefined) for (const chunk of this.#chunks) done(chunk);
       this.#chunks.length = 0;
       this.#starts.length = 0;
       this.#isLastShared = false;
@@ -182,7 +184,8 @@ export class SendBuffer {
       return;
     }
     while (this.#starts.length > 1 && this.#starts[1]! <= this.#acknowledged) {
-      this.#chunks.shift();
+      const chunk = this.#chunks.shift()!;
+      done?.(chunk);
       this.#starts.shift();
       this.#cursor = Math.max(0, this.#cursor - 1);
     }

@@ -159,7 +159,7 @@ export class SendingHalf {
   onAcknowledged(offset: number, length: number, fin: boolean, budget: NodeBudget): void {
     const state = this.#state;
     if (state.kind === 'reset-sent' || this.isTerminal) return;
-    this.#buffer.onAcknowledged(offset, offset + length);
+    this.#buffer.onAcknowledged(offset, offset + length, budget.pieceDone);
     if (this.#buffer.length === 0) this.#releaseGrowth(budget);
     if (state.kind !== 'data-sent') return;
     if (fin) {
