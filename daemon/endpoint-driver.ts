@@ -40,7 +40,7 @@ export class EndpointDriver {
   private constructor(options: EndpointDriverOptions) {
     const memory = this.#memory;
     this.#endpoint = new Endpoint(
-      { ...endpointOptions(options), pieceDone: (piece) => memory.done(piece) },
+      { ...endpointOptions(options), pieceDone: (piece) => memory.done(piece), allocate },
       systemNow(),
     );
     this.#listener = options.listener;
@@ -256,6 +256,11 @@ const DATAGRAMS_PER_TURN = 64;
 const ASKS_PER_TURN = 32;
 /** Above this Node's timers ring at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** A whole one of its own, so that it can be lent and given back. */
+function allocate(bytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+}
 
 /** One by one, so that nothing else comes along: `parts` is the simulator's. */
 function endpointOptions(options: EndpointDriverOptions): EndpointOptions {

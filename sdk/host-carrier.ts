@@ -141,7 +141,7 @@ export class HostCarrier implements Carrier, StreamListener {
   #offer(): void {
     let taken = 0;
     for (let piece = this.#next(); piece !== undefined; piece = this.#next()) {
-      const count = this.#end?.write(piece) ?? 'ended';
+      const count = this.#end?.write(piece, true) ?? 'ended';
       if (count === 'ended') {
         // Why, `stopped` or `closed` says.
         this.#drop();

@@ -77,6 +77,7 @@ export class Endpoint {
     const replies = this.#replies;
     this.#identity = identity;
     this.#budget.pieceDone = options.pieceDone;
+    if (options.allocate !== undefined) this.#budget.chunks.allocate = options.allocate;
     this.#record = options.record;
     this.#gate = new Gate({ crypto, rng, staticKey: identity.exchange.publicKey, config }, now);
     const gate = this.#gate;
@@ -370,6 +371,8 @@ export interface EndpointOptions {
   readonly config?: Partial<TunnelConfig>;
   /** Is told of written bytes that were kept as they were, once they are acknowledged: whose they are may use them again. */
   readonly pieceDone?: (piece: Uint8Array) => void;
+  /** Memory for what streams receive, where `new Uint8Array` is not the best there is: what stands in it is never read. */
+  readonly allocate?: (bytes: number) => Uint8Array;
   /** For the simulator, which must be able to break a part and see that it is found. No daemon sets it. */
   readonly parts?: { readonly createReplayWindow?: () => ReplayWindow };
 }

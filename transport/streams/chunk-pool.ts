@@ -10,6 +10,8 @@ export const CHUNKS_KEPT_MAX = 128;
  * Only a chunk that went out in one piece comes back, and only once; with any other nothing happens.
  */
 export class ChunkPool {
+  /** Whoever knows memory that need not be zeroed first may say so. */
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes);
   readonly #kept: Uint8Array[] = [];
   readonly #lent: WeakSet<ArrayBufferLike> = new WeakSet();
 
@@ -19,7 +21,7 @@ export class ChunkPool {
 
   /** What stands in it is somebody's from before: nothing that was not written anew may be read from it. */
   take(bytes: number): Uint8Array {
-    return (bytes === READ_CHUNK_BYTES_MAX ? this.#kept.pop() : undefined) ?? new Uint8Array(bytes);
+    return (bytes === READ_CHUNK_BYTES_MAX ? this.#kept.pop() : undefined) ?? this.allocate(bytes);
   }
 
   /** A reader gets all that there was in a chunk, and the chunk is forgotten. */
