@@ -179,7 +179,9 @@ export class UdpSocket {
     // A plain array: the machines copy with `slice`, which on a Buffer does not copy.
     const bytes = new Uint8Array(message.buffer, message.byteOffset, message.length);
     this.#hand(this.#routes.from(from.address, from.port), bytes);
-    if (bytes.length >= WORTHWHILE_BYTES && bytes.length === bytes.buffer.byteLength) freeMemory(bytes.buffer);
+    // Behind something small there is mostly nothing, and to find that out costs as much as reading it.
+    if (message.length < WORTHWHILE_BYTES) return;
+    if (message.length === message.buffer.byteLength) freeMemory(message.buffer as ArrayBuffer);
     this.#drain();
   }
 

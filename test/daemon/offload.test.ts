@@ -101,7 +101,9 @@ describe.skipIf(!canCut)(`a socket that the kernel helps (skipped where there is
     for (let number = 0; number < 60; number++) {
       for (const [i, { socket }] of senders.entries()) {
         const route = socket.routeTo(ipEndpoint(remotes[i]!, to.socket.localPort));
-        socket.send({ route, length: 1, segmentSize: 1 }, Uint8Array.of(number));
+        // Large enough that there is more behind it.
+        const length = 5_000;
+        socket.send({ route, length, segmentSize: length }, new Uint8Array(length).fill(number));
       }
     }
     await expect.poll(() => [...seen.values()].flat().length).toBe(180);
