@@ -228,7 +228,10 @@ export class PacketWriter {
     this.#paceAt = NEVER;
     if (room < lane.mtu) return;
     if (!this.#hasData) this.#parts.recovery.onAppLimited(lane.recovery, now);
-    else if (lane.pacer.available(now) < lane.mtu) this.#paceAt = lane.pacer.nextSendAt(lane.pacer.quantum, now);
+    else if (lane.pacer.available(now) < lane.mtu) {
+      this.#paceAt = lane.pacer.nextSendAt(lane.pacer.quantum, now);
+      this.#parts.recovery.onPaced(lane.recovery);
+    }
   }
 
   /** Seals the draft; 0 where this session's key may seal nothing any more but CLOSE. */

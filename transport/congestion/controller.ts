@@ -34,6 +34,9 @@ export interface CongestionController {
 
   /** Sending stopped for want of data, not for want of window, since the last call of `onSent`. */
   onAppLimited(bytesInFlight: number, now: Instant): void;
+
+  /** Sending stopped because the pacer had it wait: without that it would have gone on. */
+  onPaced(): void;
 }
 
 export type ControllerName = 'AIMD' | 'CUBIC' | 'BBR';

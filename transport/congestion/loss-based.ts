@@ -85,7 +85,7 @@ export class LossBasedController implements CongestionController {
     this.#smoothedRtt = sample.smoothedRtt;
     this.#minimumRtt = sample.minimumRtt;
     if (this.#isFull) {
-      // Full once is in use for this round trip: a pacer fills the window only now and then (§7.8).
+      // Full once is in use for this round trip: nobody fills a window all the time.
       this.#isFull = false;
       this.#usedUntil = sample.nextNumber;
     }
@@ -142,7 +142,12 @@ export class LossBasedController implements CongestionController {
   }
 
   onAppLimited(_bytesInFlight: number, _now: Instant): void {
-    // Each packet carries the mark; the window is judged when it is acknowledged.
+    // Whether the window was used is seen when it is full.
+  }
+
+  onPaced(): void {
+    // §7.8: what pacing alone keeps from being full is in use.
+    this.#isFull = true;
   }
 
   #reduce(loss: LossSample, now: Instant): void {

@@ -195,6 +195,11 @@ export class Recovery {
     path.controller.onAppLimited(path.bytesInFlight, now);
   }
 
+  /** There is room in the window and something to fill it with, which the pacer has wait. */
+  onPaced(path: RecoveryPath): void {
+    path.controller.onPaced();
+  }
+
   #record(path: RecoveryPath, packetNumber: number, bytes: number, flags: number, now: Instant): void {
     assert(packetNumber === this.#ledger.next, 'packet numbers come in order');
     this.#makeRoom(now);

@@ -169,6 +169,10 @@ export class BbrController implements CongestionController {
     this.#control.onMtuChange(mtu);
   }
 
+  onPaced(): void {
+    // Its rate is what it wants to go out.
+  }
+
   onAppLimited(_bytesInFlight: number, _now: Instant): void {
     this.#isAppLimited = true;
   }

@@ -42,6 +42,8 @@ export class Listener implements CongestionController {
   onMtuChange(mtu: number): void {
     this.mtus.push(mtu);
   }
+  onPaced(): void {}
+
   onAppLimited(bytesInFlight: number): void {
     this.limited.push(bytesInFlight);
   }
