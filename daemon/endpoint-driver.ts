@@ -16,7 +16,7 @@ import { UdpSocket } from './udp-socket.ts';
  *
  * Reads go into the endpoint as they come. Everything else waits for the end of the burst, so that one acknowledgement answers
  * many packets, one piece of a stream holds what many brought, and both leave with what the program says to them: a turn of the
- * event loop reads at most 32 datagrams (libuv), then tells its listener, then sends at most `DATAGRAMS_PER_TURN`, then lets the
+ * event loop reads at most 32 times (libuv) and a mebibyte besides (`UdpSocket`), then tells its listener, then sends at most `DATAGRAMS_PER_TURN`, then lets the
  * rest of the process have its turn.
  *
  * Whatever the owner asks of the endpoint goes through `use`, which sees to it that it is sent.

@@ -31,11 +31,15 @@ export interface OffloadSocket {
   readonly joinsReceived: boolean;
   /** Whether nothing is ever cut into fragments. */
   readonly forbidsFragments: boolean;
+  /**
+   * Once `dgram` has it. libuv lets others bind the port of a descriptor that it is handed (SO_REUSEADDR), and the last one would
+   * get all that comes: nobody may.
+   */
+  claim(): void;
   /** What is sent from here on is cut into pieces of that many bytes; 0 leaves it whole. False where the kernel refuses. */
   setSegment(bytes: number): boolean;
   /**
-   * Reads what waits into `received`, without an object for it: how many bytes, or -1 where nothing waits or something is wrong, which
-   * `dgram` finds out in its turn. `sender` holds where it came from until the next call.
+   * Reads what waits into `received`, without an object for it: how many bytes, or -1 where nothing waits or something is wrong. `sender` holds where it came from until the next call.
    */
   receive(): number;
   readonly received: Uint8Array;
@@ -48,7 +52,7 @@ export class NativeBindError extends Error {
   readonly code: string;
 
   constructor(errno: number) {
-    const code = getSystemErrorName(-errno);
+    const code = errno > 0 ? getSystemErrorName(-errno) : 'EADDRNOTAVAIL';
     super(code);
     this.code = code;
   }
@@ -58,6 +62,7 @@ export class NativeBindError extends Error {
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 /** Beyond the system's limit, where we may. */
@@ -82,7 +87,7 @@ const SIGNATURES = {
   setsockopt: ['int', ['int', 'int', 'int', 'address', 'int']],
   bind: ['int', ['int', 'address', 'int']],
   close: ['int', ['int']],
-  recvfrom: ['int', ['int', 'address', 'int', 'int', 'address', 'address']],
+  recvfrom: ['int', ['int', 'address', 'address', 'int', 'address', 'address']],
 } as const satisfies Record<string, readonly [CType, readonly CType[]]>;
 
 type Functions = Record<keyof typeof SIGNATURES, CFunction>;
@@ -154,6 +159,10 @@ class LinuxSocket implements OffloadSocket {
     if (!this.#set(SOL_UDP, UDP_SEGMENT, bytes)) return false;
     this.#segment = bytes;
     return true;
+  }
+
+  claim(): void {
+    this.#set(SOL_SOCKET, SO_REUSEADDR, 0);
   }
 
   receive(): number {

@@ -19,6 +19,8 @@ export class UdpRoute implements DirectRoute {
   readonly port: number;
   /** Of what a link does not carry the system makes fragments, which would hide it; but no loopback link makes any. */
   readonly mtuMax: number;
+  /** The largest pieces that the kernel is asked to cut for it; a way may come to carry less. */
+  segmentMax: number = DATAGRAM_BYTES_MAX;
   #names: Pick<DirectRoute, 'key' | 'source' | 'remote'> | undefined;
 
   /** `host` as the socket writes it: an IPv4 address in its mapped form where the socket is of IPv6. */

@@ -3,12 +3,11 @@ import { isIPv4 } from 'node:net';
 import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Ffi } from '../crypto/ffi.ts';
-import { BASE_MTU } from '../transport/constants.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { freeMemory, WORTHWHILE_BYTES } from './given-memory.ts';
 import { NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
-import { DATAGRAM_BYTES_MAX, UdpRoute, UdpRouteTable } from './udp-route.ts';
+import { UdpRoute, UdpRouteTable } from './udp-route.ts';
 
 /**
  * One UDP socket as the machines want it: IPv4 and IPv6 in one where the system can, routes in place of addresses, and batches
@@ -30,8 +29,8 @@ export class UdpSocket {
   readonly #listener: UdpListener;
   readonly #routes: UdpRouteTable;
   readonly #offload: OffloadSocket | undefined;
-  /** The largest segments that the kernel is still asked to cut; 0 for none. */
-  #segmentMax: number;
+  /** The kernel is asked to cut batches. */
+  #cutsBatches: boolean;
   readonly #counts: Mutable<UdpCounts> = {
     datagramsReceived: 0,
     bytesReceived: 0,
@@ -44,8 +43,8 @@ export class UdpSocket {
   /** Sends whose callback has not come. */
   #pending = 0;
   #isBusy = false;
-  /** Besides those of `dgram`, in this turn. */
-  #readsLeft = READS_PER_TURN;
+  /** Of what this turn may read besides `dgram`. */
+  #drainLeft = DRAIN_BYTES_PER_TURN;
   #isClosed = false;
   #closing: Promise<void> | undefined;
   #onDrained: (() => void)[] = [];
@@ -58,7 +57,7 @@ export class UdpSocket {
     this.#socket = socket;
     this.#listener = options.listener;
     this.#offload = offload;
-    this.#segmentMax = offload?.sendsSegments === true ? DATAGRAM_BYTES_MAX : 0;
+    this.#cutsBatches = offload?.sendsSegments === true;
     const carriesLarge = offload?.forbidsFragments === true;
     this.#routes = new UdpRouteTable({ socket: options.index, isDualStack, carriesLarge });
     socket.on('message', (message, from) => this.#read(message, from));
@@ -105,10 +104,11 @@ export class UdpSocket {
       return 0;
     }
     const datagrams = Math.ceil(length / segmentSize);
-    if (datagrams > 1 && segmentSize <= this.#segmentMax && this.#offload?.setSegment(segmentSize)) {
+    const maySegment = datagrams > 1 && this.#cutsBatches && segmentSize <= route.segmentMax;
+    if (maySegment && this.#offload?.setSegment(segmentSize)) {
       this.#pending += 1;
       const onSent = (error: Error | null, bytes: number): void => {
-        if (error !== null) this.#noteRefusedBatch(error, segmentSize);
+        if (error !== null) this.#noteRefusedBatch(error, route, segmentSize);
         this.#onSent(error, bytes, datagrams);
       };
       this.#socket.send(buffer, 0, length, port, host, onSent);
@@ -128,7 +128,7 @@ export class UdpSocket {
   get offload(): UdpOffload {
     const isWhole = this.#offload?.forbidsFragments === true;
     return {
-      cutsBatches: this.#segmentMax > 0,
+      cutsBatches: this.#cutsBatches,
       joinsPackets: this.#offload?.joinsReceived === true,
       searchesMtu: isWhole,
     };
@@ -153,19 +153,21 @@ export class UdpSocket {
 
   static async #bind(type: 'udp4' | 'udp6', address: string, options: UdpSocketOptions): Promise<UdpSocket> {
     const create = options.createSocket ?? createSocket;
-    const offload = openOffload(address, options);
     // Every host is an address already: answering at once keeps `send` synchronous, and no name is ever looked up.
     const socket = create({ type, lookup: (host, _options, done) => done(null, host, type === 'udp6' ? 6 : 4) });
     const port = options.port ?? 0;
     const { promise, resolve, reject } = withResolvers();
     socket.once('listening', resolve);
     socket.once('error', reject);
-    socket.bind({ ...(offload === undefined ? { address, port } : { fd: offload.descriptor }), exclusive: true });
+    let offload: OffloadSocket | undefined;
     try {
+      offload = openOffload(address, options);
+      socket.bind({ ...(offload === undefined ? { address, port } : { fd: offload.descriptor }), exclusive: true });
       await promise;
+      offload?.claim();
     } catch (error) {
       socket.close();
-      throw new BindError(codeOf(error), address, port);
+      throw error instanceof BindError ? error : new BindError(codeOf(error), address, port);
     } finally {
       socket.off('listening', resolve);
       socket.off('error', reject);
@@ -198,21 +200,24 @@ export class UdpSocket {
   /**
    * `dgram` gives every read a buffer of 64 KiB of its own, and at full speed the collector is mostly busy with those. So what waits
    * behind the first is read here, all into one buffer.
+   *
+   * Not for ever: so many bytes a turn, beside the 32 reads of libuv.
    */
   #drain(): void {
     const offload = this.#offload;
     if (offload === undefined) return;
-    while (this.#readsLeft > 0 && !this.#isClosed) {
+    while (this.#drainLeft > 0 && !this.#isClosed) {
       const length = offload.receive();
       if (length < 0) return;
-      if (this.#readsLeft-- === READS_PER_TURN) setImmediate(this.#renewReads);
+      if (this.#drainLeft === DRAIN_BYTES_PER_TURN) setImmediate(this.#renewDrain);
+      this.#drainLeft -= Math.max(length, DRAIN_READ_BYTES_MIN);
       const route = this.#routes.ofSocketAddress(offload.sender);
       if (route !== undefined) this.#hand(route, offload.received.subarray(0, length));
     }
   }
 
-  readonly #renewReads = (): void => {
-    this.#readsLeft = READS_PER_TURN;
+  readonly #renewDrain = (): void => {
+    this.#drainLeft = DRAIN_BYTES_PER_TURN;
   };
 
   readonly #onOneSent = (error: Error | null, bytes: number): void => this.#onSent(error, bytes, 1);
@@ -233,14 +238,13 @@ export class UdpSocket {
   }
 
   /**
-   * A kernel that fails to cut (EIO) is not asked again. One that refuses (EINVAL) may do so because the way there has come to carry
-   * less than this: smaller segments are tried once more.
+   * A kernel that fails to cut (EIO) is not asked again. One that refuses (EMSGSIZE, EINVAL before Linux 6) does so because the way
+   * there has come to carry less than this: only smaller pieces are tried in that direction, and these go one by one.
    */
-  #noteRefusedBatch(error: unknown, segmentSize: number): void {
+  #noteRefusedBatch(error: unknown, route: UdpRoute, segmentSize: number): void {
     const code = codeOf(error);
-    if (code === 'EIO') this.#segmentMax = 0;
-    else if (code === 'EINVAL' && segmentSize <= this.#segmentMax) this.#segmentMax = segmentSize - 1;
-    if (this.#segmentMax < BASE_MTU) this.#segmentMax = 0;
+    if (code === 'EIO') this.#cutsBatches = false;
+    else if (code === 'EINVAL' || code === 'EMSGSIZE') route.segmentMax = Math.min(route.segmentMax, segmentSize - 1);
   }
 
   #noteError(error: unknown): void {
@@ -319,8 +323,10 @@ export class BindError extends WarrenError {
 const SOCKET_BUFFER_BYTES = 4 * 2 ** 20;
 const SOCKET_BUFFER_BYTES_MIN = 256 * 2 ** 10;
 const DRAIN_MS_MAX = 200;
-/** As many as libuv reads in a turn. */
-const READS_PER_TURN = 32;
+/** A millisecond's work or two. */
+const DRAIN_BYTES_PER_TURN: number = 1_024 * 1_024;
+/** A read costs as much as so many bytes. */
+const DRAIN_READ_BYTES_MIN = 16_384;
 /** How systems without IPv6, or with it switched off, refuse to bind to it. */
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'EADDRNOTAVAIL']);
 
