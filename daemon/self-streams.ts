@@ -1,9 +1,10 @@
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
 import { SharedQuota, type Standing } from '../ipc/shared-quota.ts';
-import { READ_CHUNK_BYTES_MAX, WRITABLE_SHARE } from '../transport/streams/constants.ts';
+import { WRITABLE_SHARE } from '../transport/streams/constants.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Priority } from '../wire/frames.ts';
+import { ByteQueue } from './byte-queue.ts';
 import { type PortListener, WaitingStream } from './listening.ts';
 import type { Notices } from './notices.ts';
 import { noFreePort, type PortTable } from './ports.ts';
@@ -17,7 +18,7 @@ import {
 } from './stream-end.ts';
 import { localLimit, refusal, resetError } from './stream-errors.ts';
 
-/** Streams of a node to itself; with `SELF_WINDOW_BYTES` in each direction they hold 128 MiB at the most. */
+/** Streams of a node to itself; with `SELF_WINDOW_BYTES` in each direction they hold 128 MiB at the most, in twice as much memory. */
 export const SELF_STREAMS_MAX = 1_024;
 /** Of these, those that programs on `app.sock` leave to the owner. */
 export const SELF_STREAMS_KEPT = 16;
@@ -99,8 +100,7 @@ export class SelfStreams {
 export class SelfStream extends StreamEndBase {
   readonly #onOver: (end: SelfStream) => void;
   #other: SelfStream | undefined;
-  readonly #inbox: Uint8Array[] = [];
-  #inboxBytes = 0;
+  readonly #inbox: ByteQueue = new ByteQueue();
   /** Nothing more will come than what lies here. */
   #isEnding = false;
   #isReading = true;
@@ -118,10 +118,10 @@ export class SelfStream extends StreamEndBase {
   }
 
   read(): Uint8Array | undefined {
-    const bytes = this.#inbox.shift();
+    const bytes = this.#inbox.peek();
     if (bytes === undefined) return undefined;
-    this.#inboxBytes -= bytes.length;
-    this.#other?.makeRoom(SELF_WINDOW_BYTES - this.#inboxBytes);
+    this.#inbox.drop(bytes.length);
+    this.#other?.makeRoom(SELF_WINDOW_BYTES - this.#inbox.length);
     this.#finishReading();
     return bytes;
   }
@@ -177,15 +177,12 @@ export class SelfStream extends StreamEndBase {
 
   // What the other end does to this one.
 
-  /** How much was taken, in pieces of its own: the writer may not touch what the reader is handed, nor the reader what was written. */
+  /** How much was taken, as copies: the writer may not touch what the reader is handed, nor the reader what was written. */
   protected receive(data: Uint8Array): number {
-    const taken = Math.min(data.length, SELF_WINDOW_BYTES - this.#inboxBytes);
+    const taken = Math.min(data.length, SELF_WINDOW_BYTES - this.#inbox.length);
     if (taken === 0) return 0;
-    for (let at = 0; at < taken; at += READ_CHUNK_BYTES_MAX) {
-      this.#inbox.push(data.slice(at, Math.min(taken, at + READ_CHUNK_BYTES_MAX)));
-    }
-    if (this.#inboxBytes === 0) this.note(TELL_READABLE);
-    this.#inboxBytes += taken;
+    if (this.#inbox.length === 0) this.note(TELL_READABLE);
+    this.#inbox.append(data.subarray(0, taken));
     return taken;
   }
 
@@ -225,8 +222,7 @@ export class SelfStream extends StreamEndBase {
   }
 
   #empty(): void {
-    this.#inbox.length = 0;
-    this.#inboxBytes = 0;
+    this.#inbox.clear();
   }
 
   #settle(): void {

@@ -4,6 +4,7 @@ import type { Standing } from '../ipc/shared-quota.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
 import type { UnreadStream } from '../transport/streams/streams.ts';
 import type { Priority } from '../wire/frames.ts';
+import { ByteQueue } from './byte-queue.ts';
 import type { EndpointDriver } from './endpoint-driver.ts';
 import type { Notices } from './notices.ts';
 import {
@@ -38,8 +39,7 @@ export class TunnelStream extends StreamEndBase {
   /** -1 while it waits. */
   #id = -1;
   /** Written, and not yet taken by the tunnel. */
-  #early: Uint8Array[] | undefined;
-  #earlyBytes = 0;
+  #early: ByteQueue | undefined;
   /** Something has gone into a tunnel: dialling anew might say it twice. */
   #hasSaid = false;
   #userWaits = false;
@@ -238,29 +238,24 @@ export class TunnelStream extends StreamEndBase {
   }
 
   #keep(data: Uint8Array): number {
-    const taken = Math.min(data.length, EARLY_BYTES_MAX - this.#earlyBytes);
-    if (taken === 0) return 0;
-    this.#early ??= [];
-    this.#early.push(data.subarray(0, taken));
-    this.#earlyBytes += taken;
+    this.#early ??= new ByteQueue();
+    const taken = Math.min(data.length, EARLY_BYTES_MAX - this.#early.length);
+    this.#early.append(data.subarray(0, taken));
     return taken;
   }
 
   #dropEarly(): void {
     this.#early = undefined;
-    this.#earlyBytes = 0;
   }
 
   #sendEarly(): void {
-    const pieces = this.#early;
-    if (pieces !== undefined) {
-      for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
+    const early = this.#early;
+    if (early !== undefined) {
+      for (let piece = early.peek(); piece !== undefined; piece = early.peek()) {
         const taken = this.#send(piece);
         if (taken === 'ended') break;
-        this.#earlyBytes -= taken;
-        if (taken === piece.length) continue;
-        pieces.unshift(piece.subarray(taken));
-        return;
+        early.drop(taken);
+        if (taken < piece.length) return;
       }
       this.#dropEarly();
       if (this.#userWaits) {

@@ -11,7 +11,7 @@ import type { PortTable } from './ports.ts';
 import { localLimit } from './stream-errors.ts';
 import { type StreamTable, TunnelStream } from './tunnel-stream.ts';
 
-/** Dials of a node that may wait for a place in a tunnel; with `EARLY_BYTES_MAX` they hold 64 MiB at the most. */
+/** Dials of a node that may wait for a place in a tunnel; with `EARLY_BYTES_MAX` they hold 64 MiB at the most, in twice as much memory. */
 export const DIALS_WAITING_MAX = 4_096;
 /** Of these, those that programs on `app.sock` leave to the owner. */
 export const DIALS_WAITING_KEPT = 256;

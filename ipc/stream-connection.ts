@@ -32,6 +32,8 @@ export class StreamConnection implements StreamListener, ClientStream {
 
   #reading: 'open' | 'ending' | 'over' = 'open';
   #isPumping = false;
+  /** Pieces that the kernel has not taken yet. */
+  #unwritten = 0;
 
   #isSocketClosed = false;
   #isStreamClosed = false;
@@ -227,12 +229,20 @@ export class StreamConnection implements StreamListener, ClientStream {
   #pump(): void {
     const socket = this.#socket;
     if (!this.#isAnswered || this.#reading !== 'open' || this.#isPumping || socket.writableNeedDrain) return;
+    if (this.#unwritten >= UNWRITTEN_PIECES_MAX) return;
     // Nothing leaves while it is corked, so the socket's own high-water mark bounds what one turn moves.
     const end = this.#end!;
     socket.cork();
     for (;;) {
-      const bytes = end.read();
-      if (bytes === undefined || !socket.write(bytes, () => end.giveBack(bytes))) break;
+      const bytes = this.#unwritten < UNWRITTEN_PIECES_MAX ? end.read() : undefined;
+      if (bytes === undefined) break;
+      this.#unwritten += 1;
+      const written = (): void => {
+        end.giveBack(bytes);
+        // Where it was their number that had the rest wait.
+        if (this.#unwritten-- === UNWRITTEN_PIECES_MAX) this.#pumpNextTurn();
+      };
+      if (!socket.write(bytes, written)) break;
     }
     socket.uncork();
   }
@@ -273,6 +283,12 @@ export class StreamConnection implements StreamListener, ClientStream {
     if (this.#isSocketClosed) this.#slot.release();
   }
 }
+
+/**
+ * The socket bounds what waits in bytes, and each piece costs some hundred besides: of small ones so many, and what comes stays where
+ * it lies close together.
+ */
+const UNWRITTEN_PIECES_MAX = 64;
 
 function gaveUp(): WarrenError {
   return cancelled('the stream was given up');
