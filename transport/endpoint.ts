@@ -68,6 +68,7 @@ export class Endpoint {
   readonly #replies: Replies = new Replies();
   readonly #events: BoundedQueue<TunnelEvent> = new BoundedQueue(EVENTS_QUEUED_MAX);
   readonly #received: ReceivedDatagrams = new ReceivedDatagrams();
+  #isRepliesTurn = false;
   /** The data packet in hand. */
   readonly #packet: WritableDataPacket = createDataPacket();
 
@@ -285,7 +286,10 @@ export class Endpoint {
 
   /** Writes the next batch to the start of `buffer` (64 KiB); `undefined` when there is nothing to send. */
   pollTransmit(buffer: Uint8Array, now: Instant): Transmit | undefined {
-    return this.#replies.write(buffer) ?? this.#tunnels.pollTransmit(buffer, now);
+    // By turns: strangers who are answered do not hold up tunnels, nor these them.
+    this.#isRepliesTurn = !this.#isRepliesTurn;
+    if (this.#isRepliesTurn) return this.#replies.write(buffer) ?? this.#tunnels.pollTransmit(buffer, now);
+    return this.#tunnels.pollTransmit(buffer, now) ?? this.#replies.write(buffer);
   }
 
   pollEvent(): TunnelEvent | undefined {

@@ -395,13 +395,22 @@ describe('answers to strangers', () => {
     expect(endpoint.pollTransmit(buffer, world.network.now)).toBeUndefined();
   });
 
-  it('wait for no tunnel: a busy one does not keep them back', () => {
+  it('and tunnels take turns: neither keeps the other back', () => {
     const { world, a, b } = connected();
-    for (let i = 0; i < 50; i++) world.send(b, a, 1_000);
+    const { endpoint } = b.node;
+    const { now } = world.network;
+    const ports = { source: 1, destination: 2 };
+    for (let i = 0; i < 20; i++) endpoint.sendDatagram(a.key, ports, new Uint8Array(1_000), now);
     const message = flipped(initiationBy(makeSelf(rng), b), INITIATION_MAC2_OFFSET, 1);
-    b.node.endpoint.handleDatagram(b.node.routeTo(ELSEWHERE), message, world.network.now);
+    for (let i = 0; i < REPLIES_QUEUED_MAX; i++) {
+      endpoint.handleDatagram(b.node.routeTo(strangeAddress(i)), message.slice(), now);
+    }
     const buffer = new Uint8Array(65_536);
-    expect(b.node.endpoint.pollTransmit(buffer, world.network.now)?.route.key).toBe(ELSEWHERE.key);
-    expect(buffer[0]).toBe(TYPE_COOKIE);
+    const kinds = Array.from({ length: 8 }, () => {
+      expect(endpoint.pollTransmit(buffer, now)).toBeDefined();
+      return buffer[0] === TYPE_COOKIE ? 'cookie' : 'data';
+    });
+    expect(kinds.slice(0, 2).sort()).toEqual(['cookie', 'data']);
+    expect(kinds.filter((kind) => kind === 'cookie').length).toBeGreaterThanOrEqual(4);
   });
 });
