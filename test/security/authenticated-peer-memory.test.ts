@@ -69,11 +69,15 @@ withStreams(100);
 
 describe('what an authenticated peer makes a node hold', () => {
   it('for one byte on each of a thousand streams is half a kibibyte a stream, beside the stream itself', () => {
-    const life = withStreams(STREAMS);
-    const before = held();
-    for (let number = 0; number < STREAMS; number++) life.say(data(number, 0, 1));
-    expect(used(life)).toBe(STREAMS);
-    expect((held() - before) / STREAMS).toBeLessThan(KIB);
+    // Three times: what is compiled meanwhile counts once.
+    const growths = [1, 2, 3].map(() => {
+      const life = withStreams(STREAMS);
+      const before = held();
+      for (let number = 0; number < STREAMS; number++) life.say(data(number, 0, 1));
+      expect(used(life)).toBe(STREAMS);
+      return (held() - before) / STREAMS;
+    });
+    expect(Math.min(...growths)).toBeLessThan(KIB);
   });
 
   it('for one byte that is left on each of a thousand streams after 32 KiB were read is two mebibytes, not 32', () => {
