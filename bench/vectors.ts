@@ -7,7 +7,7 @@ import { runAll } from './vectors/pool.ts';
 import type { SetReport } from './vectors/report.ts';
 import { VECTORS_REQUIRED } from './vectors/shared-files.ts';
 
-/** `npm run vectors`: every official vector against both backends, then the backends against each other. */
+/** `npm run vectors`: every official vector against each backend, then the backends against each other. */
 const USAGE = `npm run vectors -- [--quick] [--seed N] [--json]
 
   --quick   a tenth of the random cases, and not the million iterations of RFC 7748

@@ -2,8 +2,8 @@ import { assert } from '../base/assert.ts';
 import type { Secret } from './secret.ts';
 
 /**
- * The one seam between the protocol and a cryptographic library. Two implementations: `openssl.ts` (through `node:crypto`,
- * the default) and `noble.ts` (portable, and the oracle the first must agree with). No method throws on bytes a peer chose;
+ * The one seam between the protocol and a cryptographic library. Three implementations: `openssl.ts` (through `node:crypto`),
+ * `noble.ts` (portable, and the oracle the others must agree with), and `openssl-ffi.ts` (the first with AEAD through C, where it can be had). No method throws on bytes a peer chose;
  * a wrong length given by our own code is a broken invariant and asserts.
  */
 export interface CryptoBackend {

@@ -15,3 +15,17 @@ export interface Ffi {
 export type CType = 'int' | 'address' | 'void';
 
 export type CFunction = (...args: number[]) => number;
+
+/** By name: what each gives, and what it takes. */
+export type Signatures = Readonly<Record<string, readonly [result: CType, args: readonly CType[]]>>;
+
+/** All of them, or `undefined`. */
+export function findAll<S extends Signatures>(ffi: Ffi, signatures: S): Record<keyof S, CFunction> | undefined {
+  const found: Partial<Record<keyof S, CFunction>> = {};
+  for (const [name, [result, args]] of Object.entries(signatures)) {
+    const one = ffi.find(name, result, args);
+    if (one === undefined) return undefined;
+    found[name as keyof S] = one;
+  }
+  return found as Record<keyof S, CFunction>;
+}

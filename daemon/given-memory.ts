@@ -2,10 +2,10 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 /**
  * Memory that was read from sockets and is freed as soon as nobody needs it. The collector would free it too; but memory outside its
- * heap makes it collect all of the heap every 64 MiB, which at full speed is ten times a second and a quarter of the time.
+ * heap makes it collect all of the heap every 64 MiB, which at full speed is several times a second.
  *
  * Only memory whose owner gave it away is known here, and it is freed once all bytes of it are done with. What never is, because a
- * stream ended early, is left to the collector.
+ * stream ended early or copied the rest, is left to the collector.
  */
 export class GivenMemory {
   /** How many bytes of it are still needed. */

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { CFunction, CType, Ffi } from '../crypto/ffi.ts';
+import { type CFunction, type Ffi, findAll, type Signatures } from '../crypto/ffi.ts';
 import { AF_INET, AF_INET6, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
 
 /**
@@ -13,7 +13,7 @@ import { AF_INET, AF_INET6, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './
  */
 export function openOffloadSocket(ffi: Ffi, options: OffloadSocketOptions): OffloadSocket | undefined {
   if (process.platform !== 'linux') return undefined;
-  const libc = findFunctions(ffi);
+  const libc = findAll(ffi, SIGNATURES);
   return libc && LinuxSocket.open(libc, ffi, options);
 }
 
@@ -88,19 +88,9 @@ const SIGNATURES = {
   bind: ['int', ['int', 'address', 'int']],
   close: ['int', ['int']],
   recvfrom: ['int', ['int', 'address', 'address', 'int', 'address', 'address']],
-} as const satisfies Record<string, readonly [CType, readonly CType[]]>;
+} as const satisfies Signatures;
 
 type Functions = Record<keyof typeof SIGNATURES, CFunction>;
-
-function findFunctions(ffi: Ffi): Functions | undefined {
-  const found: Partial<Functions> = {};
-  for (const [name, [result, args]] of Object.entries(SIGNATURES)) {
-    const one = ffi.find(name, result, args);
-    if (one === undefined) return undefined;
-    found[name as keyof Functions] = one;
-  }
-  return found as Functions;
-}
 
 class LinuxSocket implements OffloadSocket {
   readonly descriptor: number;

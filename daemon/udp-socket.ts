@@ -238,7 +238,7 @@ export class UdpSocket {
   }
 
   /**
-   * A kernel that fails to cut (EIO) is not asked again. One that refuses (EMSGSIZE, EINVAL before Linux 6) does so because the way
+   * A kernel that fails to cut (EIO) is not asked again. One that refuses (EMSGSIZE or, for the same, EINVAL) does so because the way
    * there has come to carry less than this: only smaller pieces are tried in that direction, and these go one by one.
    */
   #noteRefusedBatch(error: unknown, route: UdpRoute, segmentSize: number): void {
