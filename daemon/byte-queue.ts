@@ -1,3 +1,5 @@
+import { truncate } from '../base/arrays.ts';
+
 /** No piece is larger, so that a reader of one holds no more than that. */
 const PIECE_BYTES_MAX: number = 32 * 1_024;
 const PIECE_BYTES_MIN = 64;
@@ -42,7 +44,7 @@ export class ByteQueue {
   }
 
   clear(): void {
-    this.#pieces.length = 0;
+    truncate(this.#pieces, 0);
     this.#length = 0;
   }
 }

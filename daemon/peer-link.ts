@@ -120,7 +120,7 @@ export class PeerLink {
       driver.use((endpoint, now) => endpoint.close(peer.key, 'NO_ERROR', '', now));
     }
     // A tunnel that is open remembers the places, for when its peer is lost.
-    if (this.#isWanted) this.#ask(this.#choices);
+    if (this.#isWanted()) this.#ask(this.#choices);
   }
 
   tunnelUp(): void {
@@ -144,7 +144,7 @@ export class PeerLink {
   }
 
   /** Whoever asked may have given up while names were looked up. */
-  get #isWanted(): boolean {
+  #isWanted(): boolean {
     const isAskedFor = this.#context.driver.use((endpoint) => endpoint.tunnel(this.#peer.key)?.isUsable);
     return isAskedFor === true || this.streams.hasWaiting || this.#datagrams.length > 0;
   }
@@ -199,12 +199,12 @@ export class PeerLink {
     if (this.#isDropped || this.#context.isClosing) return;
     if (asked.join() !== this.#peer.endpoints.join()) {
       // Its owner has said otherwise meanwhile.
-      if (this.#isWanted) this.#ask(this.#choices);
+      if (this.#isWanted()) this.#ask(this.#choices);
       return;
     }
     this.#lookupFailures = failures;
     if (remotes.length === 0) this.#fail(noAddress(this.name, failures.join(', ')));
-    else if (this.#isWanted) this.#connect(remotes);
+    else if (this.#isWanted()) this.#connect(remotes);
   }
 
   #fail(error: WarrenError): void {

@@ -88,7 +88,7 @@ export class TunnelStream extends StreamEndBase {
   }
 
   write(data: Uint8Array, isGiven = false): number | 'ended' {
-    if (this.#isClosedForWriting) return 'ended';
+    if (this.#isClosedForWriting()) return 'ended';
     const mustWait = this.#id < 0 || this.#early !== undefined;
     if (isGiven && !mustWait) this.#table.driver.give(data);
     const taken = mustWait ? this.#keep(data) : this.#send(data);
@@ -97,7 +97,7 @@ export class TunnelStream extends StreamEndBase {
   }
 
   finish(): void {
-    if (this.#isClosedForWriting) return;
+    if (this.#isClosedForWriting()) return;
     this.#isFinishing = true;
     if (this.#id >= 0 && this.#early === undefined) this.#sendFinish();
   }
@@ -212,7 +212,7 @@ export class TunnelStream extends StreamEndBase {
     return false;
   }
 
-  get #isClosedForWriting(): boolean {
+  #isClosedForWriting(): boolean {
     return this.isOver || this.#isFinishing || this.#writingGivenUp !== undefined || this.#left !== undefined;
   }
 

@@ -59,11 +59,11 @@ export class TunnelStreams implements StreamTable {
   }
 
   get count(): number {
-    return this.#placed.size + this.#waitingCount + this.#incoming.size;
+    return this.#placed.size + this.#waitingCount() + this.#incoming.size;
   }
 
   get hasWaiting(): boolean {
-    return this.#waitingCount > 0;
+    return this.#waitingCount() > 0;
   }
 
   isWaiting(stream: TunnelStream): boolean {
@@ -107,7 +107,7 @@ export class TunnelStreams implements StreamTable {
   }
 
   failWaiting(error: WarrenError): void {
-    for (const stream of this.#allWaiting) stream.fail(error);
+    for (const stream of this.#allWaiting()) stream.fail(error);
   }
 
   handle(event: PeerStreamEvent, peer: PeerName): void {
@@ -128,7 +128,7 @@ export class TunnelStreams implements StreamTable {
     for (const incoming of this.#incoming.values()) incoming.leave();
     this.#incoming.clear();
     // Those that waited for a place in this tunnel; where the peer restarted they have one in the next.
-    const waiting = this.#allWaiting;
+    const waiting = this.#allWaiting();
     this.endLingering();
     const placed = [...this.#placed.values()];
     const left = new Map(unread.map((one) => [one.stream, one]));
@@ -191,11 +191,11 @@ export class TunnelStreams implements StreamTable {
     this.driver.use((endpoint, now) => endpoint.refuseStream(this.key, id, localPort, now));
   }
 
-  get #allWaiting(): readonly TunnelStream[] {
+  #allWaiting(): readonly TunnelStream[] {
     return [...this.#waiting.owner, ...this.#waiting.app];
   }
 
-  get #waitingCount(): number {
+  #waitingCount(): number {
     return this.#waiting.owner.size + this.#waiting.app.size;
   }
 

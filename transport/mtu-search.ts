@@ -77,7 +77,7 @@ export class MtuSearch {
     assert(maximum >= BASE_MTU, 'every path carries 1,200 bytes');
     this.#maximum = maximum;
     this.#ceiling = maximum + 1;
-    this.#state = this.#isThrough ? 'settled' : 'searching';
+    this.#state = this.#isThrough() ? 'settled' : 'searching';
   }
 
   /** The largest packet to send by this path. */
@@ -176,13 +176,13 @@ export class MtuSearch {
     this.#isUnderWay = false;
     this.#lostProbes = 0;
     this.#ceiling = this.#maximum + 1;
-    if (this.#isThrough) this.#state = 'settled';
+    if (this.#isThrough()) this.#state = 'settled';
   }
 
   #continue(now: Instant): void {
     this.#isUnderWay = false;
     this.#lostProbes = 0;
-    if (!this.#isThrough) {
+    if (!this.#isThrough()) {
       this.#state = 'searching';
       this.#resumeAt = NEVER;
       return;
@@ -192,7 +192,7 @@ export class MtuSearch {
   }
 
   /** However wide the window, no size is left that is worth a probe. */
-  get #isThrough(): boolean {
+  #isThrough(): boolean {
     return this.#choose(Number.POSITIVE_INFINITY) === undefined;
   }
 

@@ -162,7 +162,7 @@ export class PacketWriter {
     return { route: path.route, length, segmentSize: length };
   }
 
-  get #hasData(): boolean {
+  #hasData(): boolean {
     return this.#parts.outbox.hasFrames || this.#parts.streams.wantsToSend;
   }
 
@@ -175,7 +175,7 @@ export class PacketWriter {
     const { writer } = this.#draft;
     const from = writer.offset;
     const { contents } = recovery;
-    const hasMore = mayAsk && this.#hasData;
+    const hasMore = mayAsk && this.#hasData();
     const isWorthwhile = acks.isOwed || (outbox.hasControl && acks.rangeCount > 1);
     let hasAck = false;
     if (acks.deadline <= now || (hasMore && isWorthwhile)) {
@@ -227,7 +227,7 @@ export class PacketWriter {
   #noteLimit(lane: Lane, room: number, now: Instant): void {
     this.#paceAt = NEVER;
     if (room < lane.mtu) return;
-    if (!this.#hasData) this.#parts.recovery.onAppLimited(lane.recovery, now);
+    if (!this.#hasData()) this.#parts.recovery.onAppLimited(lane.recovery, now);
     else if (lane.pacer.available(now) < lane.mtu) {
       this.#paceAt = lane.pacer.nextSendAt(lane.pacer.quantum, now);
       this.#parts.recovery.onPaced(lane.recovery);

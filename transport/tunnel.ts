@@ -358,7 +358,7 @@ export class Tunnel implements Queued {
     const { keys, paths, liveness, outreach, recovery, writer, acks } = this.#parts;
     let next = earliest(keys.nextTimeout(), this.#closing?.endsAt ?? NEVER);
     next = earliest(next, keys.sessions.nextExpiry(paths.probeTimeout, liveness.heardAt));
-    next = earliest(next, earliest(outreach.nextTimeout(), this.#peerDeadline));
+    next = earliest(next, earliest(outreach.nextTimeout(), this.#peerDeadline()));
     if (this.#state !== 'open') return next;
     next = earliest(next, liveness.keepaliveDue);
     const path = paths.active;
@@ -378,7 +378,7 @@ export class Tunnel implements Queued {
     }
     outreach.handleTimeout(this.allRoutes, randomBelow(this.#node.rng, 1_000) / 1_000, now);
     if (this.#state === 'open' && liveness.keepaliveDue <= now) this.#keepalive(now);
-    if (this.#peerDeadline <= now) {
+    if (this.#peerDeadline() <= now) {
       this.end({ kind: 'peer-timeout' });
       return;
     }
@@ -388,7 +388,7 @@ export class Tunnel implements Queued {
   }
 
   /** Without an authenticated answer until then, while one is due, the tunnel ends. */
-  get #peerDeadline(): Instant {
+  #peerDeadline(): Instant {
     const { liveness, recovery } = this.#parts;
     if (this.#state === 'connecting') return liveness.connectDeadline;
     return this.#state === 'open' ? liveness.answerDeadline(recovery.dueSince) : NEVER;

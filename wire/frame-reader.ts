@@ -1,3 +1,4 @@
+import { truncate } from '../base/arrays.ts';
 import { EMPTY } from '../base/bytes.ts';
 import { type DecodeError, type DecodeReason, decodeError } from './decode-error.ts';
 import {
@@ -245,7 +246,7 @@ function readAck(reader: ByteReader, ack: WritableAck): AckFrame {
     // RFC 9000 §19.3.1: the gap is one less than the packets between. Below 0, so is the smallest of the next range.
     largest = smallest - reader.varint() - 2;
   }
-  ranges.length = count;
+  truncate(ranges, count);
   return ack;
 }
 

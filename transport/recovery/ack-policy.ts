@@ -127,13 +127,13 @@ export class AckPolicy {
   }
 
   /** How long one packet alone waits for a second. */
-  get #patience(): number {
+  #patience(): number {
     const share = Math.ceil(this.#roundTrip / LONE_WAITS_PER_ROUND_TRIP);
     return Math.min(Math.max(share, LONE_WAIT_MIN), MAX_ACK_DELAY);
   }
 
   #dueForData(now: Instant): Instant {
-    if (this.#owed < ACK_AFTER_PACKETS) return after(now, this.#patience);
+    if (this.#owed < ACK_AFTER_PACKETS) return after(now, this.#patience());
     if (this.#eager > 0 || this.#owed >= ACK_PACKETS_MAX) return now;
     const interval = Math.min(this.#roundTrip / ACKS_PER_ROUND_TRIP, ACK_INTERVAL_MAX);
     return Math.max(now, Math.ceil(this.#lastAckAt + interval)) as Instant;

@@ -1,3 +1,4 @@
+import { truncate } from '../../base/arrays.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import type { AckRange } from '../../wire/frames.ts';
@@ -47,7 +48,7 @@ export class AckProcessor {
       sawAskingAcked ||= path.sawAskingAcked;
       this.#finishPath(path, ranges[0]!.largest, delayUs, now);
     }
-    this.#touched.length = 0;
+    truncate(this.#touched, 0);
     return sawAskingAcked;
   }
 

@@ -1,3 +1,4 @@
+import { truncate } from '../../base/arrays.ts';
 import type { AckRange } from '../../wire/frames.ts';
 
 /** RFC 9000 §13.2.3: a receiver limits the ranges it keeps; the lowest are forgotten first. */
@@ -64,7 +65,7 @@ export class ReceivedNumbers {
     const total = this.#smallest.length;
     const count = Math.min(max, total);
     while (into.length < count) into.push({ smallest: 0, largest: 0 });
-    into.length = count;
+    truncate(into, count);
     for (let i = 0; i < count; i++) this.#copy(total - 1 - i, into[i]!);
     if (count === total || news >= this.#smallest[total - count]!) return;
     for (let index = total - count - 1; index >= 0; index--) {

@@ -102,7 +102,7 @@ export class Recovery {
    * loss, comes; an oldest packet that is not in flight gives way to the next one that is sent.
    */
   room(path: RecoveryPath): number {
-    if (this.#ledger.isFull && this.#isOldestInFlight) return 0;
+    if (this.#ledger.isFull && this.#isOldestInFlight()) return 0;
     return Math.max(0, path.controller.window - path.bytesInFlight);
   }
 
@@ -233,14 +233,14 @@ export class Recovery {
   #makeRoom(now: Instant): void {
     if (this.#ledger.hasSlot && !this.#ledger.isFull) return;
     this.#forgetOldest(now, false);
-    while (!this.#ledger.hasSlot && !(this.#isDense && this.#ledger.grow())) this.#giveUpOldest(now);
+    while (!this.#ledger.hasSlot && !(this.#isDense() && this.#ledger.grow())) this.#giveUpOldest(now);
   }
 
   /**
    * A peer that leaves one packet unacknowledged keeps all after it remembered, and need only make us send ACKs to have a great
    * many of those.
    */
-  get #isDense(): boolean {
+  #isDense(): boolean {
     const { remembered } = this;
     return remembered < SPARSE_REMEMBERED_MAX || SPARSE_SHARE * this.packetsInFlight >= remembered;
   }
@@ -309,7 +309,7 @@ export class Recovery {
     this.#ledger.trim();
   }
 
-  get #isOldestInFlight(): boolean {
+  #isOldestInFlight(): boolean {
     const { columns, oldest } = this.#ledger;
     const flags = columns.flags[this.#ledger.slot(oldest)]!;
     return (flags & SENT_OUTSTANDING) !== 0 && (flags & SENT_ASKS_FOR_ACK) !== 0;

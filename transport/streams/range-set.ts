@@ -1,3 +1,5 @@
+import { truncate } from '../../base/arrays.ts';
+
 /**
  * Stretches of stream offsets, from a start up to an end that is not part of them: disjoint, not touching, in ascending order.
  * The last one is looked at first, because offsets mostly grow.
@@ -105,8 +107,8 @@ export class RangeSet {
   }
 
   clear(): void {
-    this.#starts.length = 0;
-    this.#ends.length = 0;
+    truncate(this.#starts, 0);
+    truncate(this.#ends, 0);
   }
 
   /** For tests. */

@@ -1,3 +1,4 @@
+import { truncate } from '../../base/arrays.ts';
 import { assert } from '../../base/assert.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MAX, READ_CHUNK_BYTES_MIN } from './constants.ts';
@@ -109,7 +110,7 @@ export class ReceiveBuffer {
   /** Drops all bytes; what has been taken moves up to `offset`. */
   discard(offset: number): void {
     assert(offset >= this.#ready, 'nothing beyond what was received is discarded');
-    this.#chunks.length = 0;
+    truncate(this.#chunks, 0);
     this.#early = undefined;
     this.#cursor = 0;
     this.#taken = offset;
@@ -191,7 +192,7 @@ export class ReceiveBuffer {
     const came = this.#taken - this.#drainedAt;
     this.#drainedAt = this.#taken;
     this.#chunkBytes = Math.min(Math.max(came, READ_CHUNK_BYTES_MIN), READ_CHUNK_BYTES_MAX);
-    this.#chunks.length = 0;
+    truncate(this.#chunks, 0);
     this.#early = undefined;
     this.#cursor = 0;
   }

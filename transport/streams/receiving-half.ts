@@ -103,7 +103,7 @@ export class ReceivingHalf {
   // What the peer says. `check…` first: nothing changes where a frame breaks a rule.
 
   checkData(end: number, fin: boolean): CloseCode | undefined {
-    const finalSize = this.#finalSize;
+    const finalSize = this.#finalSize();
     // RFC 9000 §4.5: nothing beyond the final size, and no other final size.
     if (finalSize !== undefined && (end > finalSize || (fin && end !== finalSize))) return 'FINAL_SIZE';
     if (fin && end < this.#highest) return 'FINAL_SIZE';
@@ -255,7 +255,7 @@ export class ReceivingHalf {
       this.#creditIsDue = true;
   }
 
-  get #finalSize(): number | undefined {
+  #finalSize(): number | undefined {
     return this.#state.kind === 'recv' ? undefined : this.#state.finalSize;
   }
 

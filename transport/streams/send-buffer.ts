@@ -1,3 +1,4 @@
+import { truncate } from '../../base/arrays.ts';
 import { assert } from '../../base/assert.ts';
 import type { ByteWriter } from '../../wire/writer.ts';
 import { COPIED_BELOW, SHARED_CHUNK_BYTES_MAX } from './constants.ts';
@@ -174,8 +175,8 @@ export class SendBuffer {
   #trim(done: ((chunk: Uint8Array) => void) | undefined): void {
     if (this.#acknowledged === this.#written) {
       if (done !== undefined) for (const chunk of this.#chunks) done(chunk);
-      this.#chunks.length = 0;
-      this.#starts.length = 0;
+      truncate(this.#chunks, 0);
+      truncate(this.#starts, 0);
       this.#isLastShared = false;
       this.#cursor = 0;
       // An idle stream keeps none of what loss left behind.
