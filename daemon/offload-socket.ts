@@ -1,6 +1,8 @@
 import { isIPv4 } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import { assert } from '../base/assert.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { type CFunction, type Ffi, findAll, type Signatures } from '../crypto/ffi.ts';
 import { AF_INET, AF_INET6, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
 
@@ -39,12 +41,22 @@ export interface OffloadSocket {
   /** What is sent from here on is cut into pieces of that many bytes; 0 leaves it whole. False where the kernel refuses. */
   setSegment(bytes: number): boolean;
   /**
+   * Sends to a `struct sockaddr` at once, without an object for it: how many bytes, or the negated `errno`. It waits for nothing: what
+   * the kernel has no room for (`isFull`) is for `dgram`, which sends it when there is.
+   */
+  send(bytes: Uint8Array, offset: number, length: number, to: Uint8Array): number;
+  /**
    * Reads what waits into `received`, without an object for it: how many bytes, or -1 where nothing waits or something is wrong. `sender` holds where it came from until the next call.
    */
   receive(): number;
   readonly received: Uint8Array;
   /** A `struct sockaddr`. */
   readonly sender: Uint8Array;
+}
+
+/** Whether what `send` gave means that the kernel will take it later. */
+export function isFull(sent: number): boolean {
+  return sent === -EAGAIN || sent === -ENOBUFS || sent === -EINTR;
 }
 
 /** Why the port cannot be had, as the system names it: `dgram` would say the same. */
@@ -58,6 +70,7 @@ export class NativeBindError extends Error {
   }
 }
 
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
 // The numbers of Linux, the same on all architectures that Node runs on.
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
@@ -87,6 +100,7 @@ const SIGNATURES = {
   setsockopt: ['int', ['int', 'int', 'int', 'address', 'int']],
   bind: ['int', ['int', 'address', 'int']],
   close: ['int', ['int']],
+  sendto: ['int', ['int', 'address', 'address', 'int', 'address', 'int']],
   recvfrom: ['int', ['int', 'address', 'address', 'int', 'address', 'address']],
 } as const satisfies Signatures;
 
@@ -98,6 +112,7 @@ class LinuxSocket implements OffloadSocket {
   readonly joinsReceived: boolean;
   readonly forbidsFragments: boolean;
   readonly #libc: Functions;
+  readonly #ffi: Ffi;
   /** What an option is set to, where C reads it. */
   readonly #value: Int32Array = new Int32Array(1);
   readonly #valueAddress: number;
@@ -109,9 +124,15 @@ class LinuxSocket implements OffloadSocket {
   /** How long `sender` is: C reads and writes it. */
   readonly #senderLength: Int32Array = new Int32Array(1);
   readonly #senderLengthAddress: number;
+  /** Where it was sent last, and from which memory: mostly the same again. */
+  #to: Uint8Array = EMPTY;
+  #toAddress = 0;
+  #from: Uint8Array = EMPTY;
+  #fromAddress = 0;
 
   private constructor(libc: Functions, ffi: Ffi, descriptor: number, isIpv6: boolean, bufferBytes: number) {
     this.#libc = libc;
+    this.#ffi = ffi;
     this.descriptor = descriptor;
     this.#valueAddress = ffi.addressOf(new Uint8Array(this.#value.buffer));
     this.#receivedAddress = ffi.addressOf(this.received);
@@ -153,6 +174,21 @@ class LinuxSocket implements OffloadSocket {
 
   claim(): void {
     this.#set(SOL_SOCKET, SO_REUSEADDR, 0);
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number, to: Uint8Array): number {
+    assert(offset >= 0 && length >= 0 && offset + length <= bytes.length, 'what is sent is there');
+    if (to !== this.#to) {
+      this.#toAddress = this.#ffi.addressOf(to);
+      this.#to = to;
+    }
+    if (bytes !== this.#from) {
+      this.#fromAddress = this.#ffi.addressOf(bytes);
+      this.#from = bytes;
+    }
+    const from = this.#fromAddress + offset;
+    const sent = this.#libc.sendto(this.descriptor, from, length, MSG_DONTWAIT, this.#toAddress, to.length);
+    return sent < 0 ? -this.#ffi.errno() : sent;
   }
 
   receive(): number {

@@ -1,12 +1,12 @@
 import { assert } from '../base/assert.ts';
-import { equal } from '../base/bytes.ts';
+import { EMPTY, equal } from '../base/bytes.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import type { DirectRoute } from '../transport/route.ts';
 import { directRoute } from '../transport/route.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { formatIpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
 import { parseIpAddress, zoneOf } from './ip-text.ts';
-import { decodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
+import { AF_INET, AF_INET6, decodeSocketAddress, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
 
 /**
  * A direct route as the socket that it leaves through knows it. Its names are made when somebody asks: what comes from a forged
@@ -21,14 +21,24 @@ export class UdpRoute implements DirectRoute {
   readonly mtuMax: number;
   /** The largest pieces that the kernel is asked to cut for it; a way may come to carry less. */
   segmentMax: number = DATAGRAM_BYTES_MAX;
+  readonly #family: number;
+  #socketAddress: Uint8Array | undefined;
   #names: Pick<DirectRoute, 'key' | 'source' | 'remote'> | undefined;
 
   /** `host` as the socket writes it: an IPv4 address in its mapped form where the socket is of IPv6. */
-  constructor({ socket, carriesLarge }: UdpRouteTableOptions, host: string, port: number) {
+  constructor({ socket, isDualStack, carriesLarge }: UdpRouteTableOptions, host: string, port: number) {
     this.socket = socket;
+    this.#family = isDualStack ? AF_INET6 : AF_INET;
     this.host = host;
     this.port = port;
     this.mtuMax = carriesLarge || isLoopback(host) ? DATAGRAM_BYTES_MAX : BASE_MTU;
+  }
+
+  /** A `struct sockaddr`; empty where only the system knows which interface is meant. */
+  get socketAddress(): Uint8Array {
+    this.#socketAddress ??=
+      zoneOf(this.host) === '' ? (encodeSocketAddress(this.#family, this.host, this.port) ?? EMPTY) : EMPTY;
+    return this.#socketAddress;
   }
 
   get key(): string {
@@ -123,7 +133,7 @@ export class UdpRouteTable {
 
 export interface UdpRouteTableOptions {
   readonly socket: number;
-  /** Whether IPv4 addresses are written in their mapped form. */
+  /** Whether it is a socket of IPv6, where IPv4 addresses are written in their mapped form. */
   readonly isDualStack: boolean;
   /** Whether a packet that a link does not carry is lost, as it must be for a path MTU search, and not cut into fragments. */
   readonly carriesLarge: boolean;

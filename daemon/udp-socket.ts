@@ -1,12 +1,13 @@
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'node:dgram';
 import { isIPv4 } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Ffi } from '../crypto/ffi.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { freeMemory, WORTHWHILE_BYTES } from './given-memory.ts';
-import { NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
+import { isFull, NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
 import { UdpRoute, UdpRouteTable } from './udp-route.ts';
 
 /**
@@ -97,8 +98,7 @@ export class UdpSocket {
     assert(route instanceof UdpRoute && route.socket === this.index, 'a route leaves through the socket that made it');
     assert(!this.#isBusy, 'a busy socket is left alone');
     if (this.#isClosed) return 0;
-    const { host, port } = route;
-    if (port === 0) {
+    if (route.port === 0) {
       // A peer may name such a place; the system would throw.
       this.#countError('EINVAL');
       return 0;
@@ -106,22 +106,45 @@ export class UdpSocket {
     const datagrams = Math.ceil(length / segmentSize);
     const maySegment = datagrams > 1 && this.#cutsBatches && segmentSize <= route.segmentMax;
     if (maySegment && this.#offload?.setSegment(segmentSize)) {
-      this.#pending += 1;
-      const onSent = (error: Error | null, bytes: number): void => {
-        if (error !== null) this.#noteRefusedBatch(error, route, segmentSize);
-        this.#onSent(error, bytes, datagrams);
-      };
-      this.#socket.send(buffer, 0, length, port, host, onSent);
+      this.#sendPiece(route, buffer, 0, length, segmentSize);
     } else {
       this.#offload?.setSegment(0);
-      this.#pending += datagrams;
       for (let offset = 0; offset < length; offset += segmentSize) {
-        this.#socket.send(buffer, offset, Math.min(segmentSize, length - offset), port, host, this.#onOneSent);
+        const bytes = Math.min(segmentSize, length - offset);
+        this.#sendPiece(route, buffer, offset, bytes, bytes);
       }
     }
+    return datagrams;
+  }
+
+  /** One datagram, or several that the kernel cuts. */
+  #sendPiece(route: UdpRoute, buffer: Uint8Array, offset: number, length: number, segmentSize: number): void {
+    const sent = this.#sendNow(route, buffer, offset, length);
+    if (sent === undefined) this.#sendByDgram(route, buffer, offset, length, segmentSize);
+    else if (sent >= 0) this.#noteSent(sent, segmentSize);
+    else this.#noteRefused(getSystemErrorName(sent), route, length, segmentSize);
+  }
+
+  /** `dgram` makes three objects for each send, and a turn of its own for its callback. `undefined` where it has to do. */
+  #sendNow(route: UdpRoute, buffer: Uint8Array, offset: number, length: number): number | undefined {
+    const { socketAddress } = route;
+    // Behind what waits already, everything waits.
+    if (this.#offload === undefined || this.#isBusy || socketAddress.length === 0) return undefined;
+    const sent = this.#offload.send(buffer, offset, length, socketAddress);
+    return isFull(sent) ? undefined : sent;
+  }
+
+  #sendByDgram(route: UdpRoute, buffer: Uint8Array, offset: number, length: number, segmentSize: number): void {
+    this.#pending += 1;
+    const onBatchSent = (error: Error | null, bytes: number): void => {
+      if (error === null) this.#noteSent(bytes, segmentSize);
+      else this.#noteRefused(codeOf(error), route, length, segmentSize);
+      this.#settle();
+    };
+    const onSent = length > segmentSize ? onBatchSent : this.#onOneSent;
+    this.#socket.send(buffer, offset, length, route.port, route.host, onSent);
     // Callbacks come later even for what the kernel has already taken; only its queue tells the two apart.
     this.#isBusy = this.#socket.getSendQueueCount() > 0;
-    return datagrams;
   }
 
   /** What the system does for this socket, for status. */
@@ -220,16 +243,24 @@ export class UdpSocket {
     this.#drainLeft = DRAIN_BYTES_PER_TURN;
   };
 
-  readonly #onOneSent = (error: Error | null, bytes: number): void => this.#onSent(error, bytes, 1);
+  readonly #onOneSent = (error: Error | null, bytes: number): void => {
+    if (error === null) this.#noteSent(bytes, bytes);
+    else this.#countError(codeOf(error));
+    this.#settle();
+  };
 
-  #onSent(error: Error | null, bytes: number, datagrams: number): void {
+  #noteSent(bytes: number, segmentSize: number): void {
+    this.#counts.datagramsSent += Math.ceil(bytes / segmentSize);
+    this.#counts.bytesSent += bytes;
+  }
+
+  #noteRefused(code: string, route: UdpRoute, length: number, segmentSize: number): void {
+    this.#countError(code);
+    if (length > segmentSize) this.#noteRefusedBatch(code, route, segmentSize);
+  }
+
+  #settle(): void {
     this.#pending -= 1;
-    if (error === null) {
-      this.#counts.datagramsSent += datagrams;
-      this.#counts.bytesSent += bytes;
-    } else {
-      this.#noteError(error);
-    }
     if (this.#pending > 0) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
     if (!this.#isBusy) return;
@@ -241,8 +272,7 @@ export class UdpSocket {
    * A kernel that fails to cut (EIO) is not asked again. One that refuses (EMSGSIZE or, for the same, EINVAL) does so because the way
    * there has come to carry less than this: only smaller pieces are tried in that direction, and these go one by one.
    */
-  #noteRefusedBatch(error: unknown, route: UdpRoute, segmentSize: number): void {
-    const code = codeOf(error);
+  #noteRefusedBatch(code: string, route: UdpRoute, segmentSize: number): void {
     if (code === 'EIO') this.#cutsBatches = false;
     else if (code === 'EINVAL' || code === 'EMSGSIZE') route.segmentMax = Math.min(route.segmentMax, segmentSize - 1);
   }

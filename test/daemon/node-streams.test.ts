@@ -347,7 +347,7 @@ describe('a peer that goes', () => {
   });
 
   it('without a word: its streams end after the peer timeout', async () => {
-    const { alice, bob } = await pair({ config: { peerTimeout: SECOND / 2 } });
+    const { alice, bob } = await pair({ offload: false, config: { peerTimeout: SECOND / 2 } });
     const taken = serve(bob, 80);
     const near = dial(alice, 'bob', 80);
     await near.word('connected');
@@ -361,7 +361,7 @@ describe('a peer that goes', () => {
   it('and comes back without its memory: streams end, what nobody had heard of goes on', async () => {
     const identity = newIdentity();
     const alice = await openNode('alice');
-    const old = await openNode('bob', { identity, config: { peerTimeout: SECOND / 4 } });
+    const old = await openNode('bob', { identity, offload: false, config: { peerTimeout: SECOND / 4 } });
     introduce(alice, old);
     serve(old, 80);
     const before = dial(alice, 'bob', 80);
@@ -380,7 +380,7 @@ describe('a peer that goes', () => {
   it('and comes back: what is written to its old streams never gets into new ones of the same number', async () => {
     const identity = newIdentity();
     const alice = await openNode('alice');
-    const old = await openNode('bob', { identity, config: { peerTimeout: SECOND / 4 } });
+    const old = await openNode('bob', { identity, offload: false, config: { peerTimeout: SECOND / 4 } });
     introduce(old, alice);
     const taken = serve(alice, 80);
     const before = dial(old, 'alice', 80);

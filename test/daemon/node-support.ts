@@ -53,10 +53,11 @@ export function afterEachDatagram(node: Node, work: () => void): void {
   sockets.get(node)?.on('message', work);
 }
 
-/** From now on nothing that it sends arrives, as if its machine had lost its power. */
+/** From now on nothing that it sends arrives, as if its machine had lost its power. Of one that was opened without `offload`. */
 export function silence(node: Node): void {
   const socket = sockets.get(node);
-  if (socket === undefined) throw new Error('this node has no socket of its own');
+  const { cutsBatches, joinsPackets } = node.status().udp;
+  if (socket === undefined || cutsBatches || joinsPackets) throw new Error('this node has other ways to send');
   const swallow = (...args: unknown[]): void => {
     const done = args.at(-1);
     if (typeof done === 'function') setImmediate(() => done(null, 0));

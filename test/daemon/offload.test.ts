@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
+import { constants } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { randomBytes } from '../../base/rng.ts';
+import type { Ffi } from '../../crypto/ffi.ts';
 import { loadFfi } from '../../daemon/ffi.ts';
 import { openOffloadSocket } from '../../daemon/offload-socket.ts';
 import type { UdpRoute } from '../../daemon/udp-route.ts';
@@ -83,6 +85,46 @@ describe.skipIf(!canCut)(`a socket that the kernel helps (skipped where there is
     await expect
       .poll(() => plain.reads.map(({ length }) => length))
       .toEqual([...[1_200, 1_200, 1_452, 60_000], ...[1_200, 1_200, 1_200, 1]]);
+  });
+
+  it('waits where the kernel has no room, and everything arrives in its order', async () => {
+    // The loopback of this machine always has room.
+    let sends = 0;
+    const crowded: Ffi = {
+      ...ffi!,
+      find: (name, result, args) => {
+        const call = ffi!.find(name, result, args);
+        return name === 'sendto' ? (...values) => (sends++ % 2 === 0 ? -1 : call!(...values)) : call;
+      },
+      errno: () => constants.errno.EAGAIN,
+    };
+    const from = await open({ host: '127.0.0.1', ffi: crowded });
+    const to = await open({ host: '127.0.0.1' });
+    const route = from.socket.routeTo(ipEndpoint(V4_LOOPBACK, to.socket.localPort));
+    const bytes = randomBytes(rng, 10 * 600);
+    for (let start = 0; start < bytes.length; start += 600) {
+      await from.socket.drained();
+      from.socket.send({ route, length: 600, segmentSize: 600 }, bytes.subarray(start, start + 600));
+    }
+    await expect.poll(() => total(to.reads)).toBe(bytes.length);
+    expect(Buffer.compare(Buffer.concat(to.reads), bytes)).toBe(0);
+    await from.socket.drained();
+    expect(sends).toBe(10);
+    expect(from.socket.counts.datagramsSent).toBe(10);
+    expect([...from.socket.errors]).toEqual([]);
+  });
+
+  it('counts what the kernel refuses, and goes on', async () => {
+    const from = await open({ host: '127.0.0.1' });
+    const to = await open({ host: '127.0.0.1' });
+    // From loopback nothing leaves the machine.
+    const nowhere = from.socket.routeTo(ipEndpoint(Uint8Array.of(192, 0, 2, 1), 9));
+    from.socket.send({ route: nowhere, length: 10, segmentSize: 10 }, new Uint8Array(10));
+    expect([...from.socket.errors]).toEqual([['EINVAL', 1]]);
+    const route = from.socket.routeTo(ipEndpoint(V4_LOOPBACK, to.socket.localPort));
+    from.socket.send({ route, length: 10, segmentSize: 10 }, new Uint8Array(10));
+    await expect.poll(() => total(to.reads)).toBe(10);
+    expect(from.socket.counts.datagramsSent).toBe(1);
   });
 
   it('knows whom each of many reads came from, whichever way it was read', async () => {

@@ -110,7 +110,7 @@ describe('dials that wait', () => {
     const identity = newIdentity();
     const alice = await openNode('alice');
     const streams = { ...DEFAULT_STREAM_CONFIG, peerStreamsMax: 128 };
-    const old = await openNode('bob', { identity, config: { streams, peerTimeout: SECOND / 4 } });
+    const old = await openNode('bob', { identity, offload: false, config: { streams, peerTimeout: SECOND / 4 } });
     introduce(alice, old);
     let came = 0;
     old.listen({ port: 80, backlog: 1_024 }, () => {
