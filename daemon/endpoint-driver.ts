@@ -30,7 +30,7 @@ export class EndpointDriver {
   readonly #buffer: Uint8Array = new Uint8Array(TRANSMIT_BUFFER_BYTES);
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** In whole milliseconds, as the timer counts. */
+  /** When it rings, in whole milliseconds: as it counts. */
   #timerAt: number = NEVER;
   #asksWaiting = 0;
   #isTelling = false;
@@ -136,10 +136,16 @@ export class EndpointDriver {
     try {
       this.#deliver();
     } finally {
-      // Whatever a listener throws: the tunnels of others go on.
-      if (this.#transmit() === 'more') this.#schedule();
-      this.#armTimer();
+      // Whatever a listener throws: the tunnels of others go on. What programs were told is on its way to them first, and what they
+      // answer at once, still in this turn, leaves with the rest.
+      process.nextTick(this.#endTurn);
     }
+  };
+
+  readonly #endTurn = (): void => {
+    if (this.#isClosed) return;
+    if (this.#transmit() === 'more') this.#schedule();
+    this.#armTimer();
   };
 
   #transmit(): SendState {
@@ -191,25 +197,25 @@ export class EndpointDriver {
     this.#listener.told?.();
   }
 
-  /** Rounded up to the timer's milliseconds, so that nothing wakes before something is due. */
+  /**
+   * A timer that rings too early is left alone, and armed anew when it has rung: what is due moves on with every packet, and under
+   * traffic a new timer for each would cost as much as opening one.
+   */
   #armTimer(): void {
-    const at = this.#endpoint.nextTimeout();
-    const timerAt = Math.ceil(at / 1_000);
-    if (timerAt === this.#timerAt) return;
-    this.#timerAt = timerAt;
+    // Rounded up, so that nothing wakes just before something is due.
+    const at = Math.ceil(this.#endpoint.nextTimeout() / 1_000);
+    if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (at === NEVER) return;
-    const wait = Math.ceil((at - systemNow()) / 1_000);
-    this.#timer = setTimeout(this.#ring, Math.min(wait, TIMER_MS_MAX));
+    this.#timerAt = at;
+    this.#timer = setTimeout(this.#ring, Math.min(Math.ceil(at - systemNow() / 1_000), TIMER_MS_MAX));
     // Whether the process lives on is the socket's to say: an owner may have let go of it.
     this.#timer.unref();
   }
 
   readonly #ring = (): void => {
-    // Node counts from the beginning of a turn and may ring a little early; then nothing is due, and it is armed again.
     this.#timerAt = NEVER;
-    this.#turn();
+    if (this.#endpoint.nextTimeout() <= systemNow()) this.#turn();
+    else this.#armTimer();
   };
 
   async #close(): Promise<void> {
