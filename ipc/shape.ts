@@ -1,5 +1,5 @@
 import type { ControlMap, ControlValue } from '../wire/cbor.ts';
-import { cutUtf8, encodeUtf8 } from '../wire/utf8.ts';
+import { cutUtf8, utf8Length } from '../wire/utf8.ts';
 
 /**
  * What a control value has to look like, said once and used both ways: `write` makes it from a closed typed value, `read` the
@@ -57,7 +57,7 @@ export const FLAG: Shape<boolean> = leaf('true or false', (value): value is bool
 
 /** UTF-8 never takes less than a byte for a UTF-16 unit, nor more than three. */
 function fitsUtf8(text: string, most: number): boolean {
-  return text.length * 3 <= most || (text.length <= most && encodeUtf8(text).length <= most);
+  return text.length * 3 <= most || (text.length <= most && utf8Length(text) <= most);
 }
 
 export function text(least: number, most: number): Shape<string> {

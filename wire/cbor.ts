@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts';
 import { compare } from '../base/bytes.ts';
 import { type DecodeError, type DecodeReason, decodeError } from './decode-error.ts';
 import { ByteReader } from './reader.ts';
-import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { decodeUtf8, encodeUtf8, utf8Length } from './utf8.ts';
 import { ByteWriter } from './writer.ts';
 
 /**
@@ -162,16 +162,19 @@ function closed(item: unknown): ControlValue {
 
 /** For values that our own code has built: one that breaks a bound is a broken invariant. */
 export function encodeControl(value: ControlValue): Uint8Array {
-  const writer = new ByteWriter(new Uint8Array(CONTROL_BYTES_MAX));
+  const writer = new ByteWriter(SCRATCH);
   writeItem(writer, value, 0);
-  return writer.buffer.slice(0, writer.offset);
+  return SCRATCH.slice(0, writer.offset);
 }
+
+/** For all messages, because one is short and to make room for the longest, which is cleared each time, costs more than to write it. */
+const SCRATCH = new Uint8Array(CONTROL_BYTES_MAX);
 
 function writeItem(writer: ByteWriter, value: ControlValue, depth: number): void {
   if (value === null) writer.u8(NULL);
   else if (typeof value === 'boolean') writer.u8(value ? TRUE : FALSE);
   else if (typeof value === 'number') writeInteger(writer, value);
-  else if (typeof value === 'string') writer.bytes(encodeText(value));
+  else if (typeof value === 'string') writeText(writer, value);
   else if (value instanceof Uint8Array) {
     writeHead(writer, MAJOR_BYTES, value.length);
     writer.bytes(value);
@@ -194,25 +197,37 @@ function writeArray(writer: ByteWriter, items: readonly ControlValue[], depth: n
 }
 
 function writeMap(writer: ByteWriter, map: ControlMap, depth: number): void {
-  const entries = Array.from(map, ([key, value]) => ({ key: encodeText(key), value }));
-  entries.sort((a, b) => compare(a.key, b.key));
+  const entries = Array.from(map, ([key, value]) => ({ key: unsigned(key), value }));
+  entries.sort((a, b) => compareKeys(a.key, b.key));
   writeHead(writer, MAJOR_MAP, entries.length);
-  let previous: Uint8Array | undefined;
+  let previous: string | undefined;
   for (const { key, value } of entries) {
-    assert(previous === undefined || compare(previous, key) < 0, 'the keys of a map are unique');
-    writer.bytes(key);
+    assert(key !== previous, 'the keys of a map are unique');
+    writeText(writer, key);
     writeItem(writer, value, depth);
     previous = key;
   }
 }
 
-/** With its head. A leading byte order mark is a signature and not text (RFC 3629 §6): it is left off. */
-function encodeText(text: string): Uint8Array {
-  const utf8 = encodeUtf8(text.replace(/^\ufeff+/, ''));
-  const writer = new ByteWriter(new Uint8Array(9 + utf8.length));
-  writeHead(writer, MAJOR_TEXT, utf8.length);
-  writer.bytes(utf8);
-  return writer.buffer.subarray(0, writer.offset);
+/** As their encodings compare: the shorter first, then by bytes. */
+function compareKeys(a: string, b: string): number {
+  const length = utf8Length(a);
+  const shorter = length - utf8Length(b);
+  if (shorter !== 0) return shorter;
+  // Only where there is nothing but ASCII do UTF-16 units stand for bytes.
+  if (length !== a.length || length !== b.length) return compare(encodeUtf8(a), encodeUtf8(b));
+  return a < b ? -1 : Number(a > b);
+}
+
+function writeText(writer: ByteWriter, value: string): void {
+  const text = unsigned(value);
+  writeHead(writer, MAJOR_TEXT, utf8Length(text));
+  writer.utf8(text);
+}
+
+/** A leading byte order mark is a signature and not text (RFC 3629 §6): it is left off. */
+function unsigned(text: string): string {
+  return text.startsWith(BYTE_ORDER_MARK) ? text.replace(/^\ufeff+/, '') : text;
 }
 
 function writeHead(writer: ByteWriter, major: number, argument: number): void {

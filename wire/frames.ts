@@ -1,7 +1,7 @@
 import { assert, assertNever } from '../base/assert.ts';
 import { INNER_HANDSHAKE_BYTES_MAX, INNER_HANDSHAKE_BYTES_MIN } from './handshake-message.ts';
 import { type IpEndpoint, ipEndpointLength, writeIpEndpoint } from './ip-endpoint.ts';
-import { encodeUtf8 } from './utf8.ts';
+import { encodeUtf8, utf8Length } from './utf8.ts';
 import { type ByteWriter, COUNT_LIMIT, varintLength } from './writer.ts';
 
 /**
@@ -318,7 +318,7 @@ export function frameLength(frame: Frame): number {
     case 'path-response':
       return 1 + PATH_TOKEN_BYTES;
     case 'close':
-      return 1 + varintLength(frame.code) + prefixedLength(encodeUtf8(frame.reason).length);
+      return 1 + varintLength(frame.code) + prefixedLength(utf8Length(frame.reason));
     case 'handshake':
       return 1 + prefixedLength(frame.message.length);
     case 'candidates': {

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { utf8Length, writeUtf8 } from './utf8.ts';
 
 /** The first number that is too large for a packet number, a stream offset or any other count on the wire. */
 export const COUNT_LIMIT: number = 2 ** 53;
@@ -67,6 +68,12 @@ export class ByteWriter {
     assert(value.length <= this.remaining, 'bytes fit');
     this.buffer.set(value, this.offset);
     this.offset += value.length;
+  }
+
+  utf8(value: string): void {
+    // No UTF-16 unit takes more than three bytes.
+    assert(value.length * 3 <= this.remaining || utf8Length(value) <= this.remaining, 'a text fits');
+    this.offset = writeUtf8(value, this.buffer, this.offset);
   }
 
   zeros(length: number): void {

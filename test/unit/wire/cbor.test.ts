@@ -142,6 +142,20 @@ describe('a control message', () => {
     expect(encodeControl(backwards)).toEqual(encodeControl(forwards));
   });
 
+  it('orders keys as their bytes do, and not as JavaScript orders their UTF-16 units', () => {
+    // U+FF5E is EF BD 9E, U+1F642 F0 9F 99 82; in UTF-16 the latter begins with D83D.
+    const keys = ['\uff5e~', '🙂', 'abcd', 'ü~~', '~~'];
+    const bytes = encodeControl(new Map(keys.map((key) => [key, 0])));
+    expect(scanCbor(bytes)).toBeUndefined();
+    expect([...(valueIn(toHex(bytes)) as ReadonlyMap<string, ControlValue>).keys()]).toEqual([
+      '~~',
+      'abcd',
+      'ü~~',
+      '\uff5e~',
+      '🙂',
+    ]);
+  });
+
   it('gives no meaning to a key: __proto__ is one like any other and pollutes nothing', () => {
     const value = new Map<string, ControlValue>([
       ['__proto__', new Map([['polluted', true]])],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../../base/bytes.ts';
-import { decodeUtf8, encodeUtf8 } from '../../../wire/utf8.ts';
+import { cutUtf8, decodeUtf8, encodeUtf8, utf8Length } from '../../../wire/utf8.ts';
 
 describe('UTF-8', () => {
   it.each([
@@ -15,6 +15,17 @@ describe('UTF-8', () => {
     const bytes = encodeUtf8(text);
     expect([...bytes]).toEqual([...new TextEncoder().encode(text)]);
     expect(decodeUtf8(bytes)).toBe(text);
+  });
+
+  it('is cut between characters, at the longest that fits', () => {
+    const cut = [0, 2, 3, 6, 9, 10, 99].map((most) => cutUtf8('aü€🙂b', most));
+    expect(cut).toEqual(['', 'a', 'aü', 'aü€', 'aü€', 'aü€🙂', 'aü€🙂b']);
+  });
+
+  it('says how long a text is before it is written', () => {
+    for (const text of ['', 'plain', 'Zürich', '日本語', '🙂\ud800', '\udc00a', '\ud800']) {
+      expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);
+    }
   });
 
   it('keeps a byte order mark', () => {
