@@ -7,14 +7,17 @@ import type { Socket } from 'node:net';
  */
 export function closeGently(socket: Socket, withinMs: number): void {
   if (socket.destroyed) return;
+  // To end twice is an error: nobody hears of it, and its stack costs more than all the rest.
+  if (!socket.writableEnded) socket.end();
   let pause: NodeJS.Timeout | undefined;
-  socket.removeAllListeners('data');
-  socket.on('data', () => {
-    socket.pause();
-    pause = setTimeout(() => socket.resume(), PAUSE_MS);
-  });
-  socket.resume();
-  socket.end();
+  if (!socket.readableEnded) {
+    socket.removeAllListeners('data');
+    socket.on('data', () => {
+      socket.pause();
+      pause = setTimeout(() => socket.resume(), PAUSE_MS);
+    });
+    socket.resume();
+  }
   const timer = setTimeout(() => socket.destroy(), withinMs);
   socket.once('close', () => {
     clearTimeout(timer);
