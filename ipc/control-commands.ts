@@ -17,8 +17,11 @@ export class ControlCommands {
     this.#client = client;
   }
 
-  /** Thrown and rejected: a `WarrenError` for the client. Where it gives a promise, `signal` ends what that waits for. */
-  run(request: Request, signal: AbortSignal): Replies[Command] | Promise<Replies[Command]> {
+  /**
+   * Thrown and rejected: a `WarrenError` for the client. Where it gives a promise, `signal` ends what that waits for; it is asked for
+   * only then, because to make one is more work than most requests.
+   */
+  run(request: Request, signal: () => AbortSignal): Replies[Command] | Promise<Replies[Command]> {
     if (!this.#hasGreeted && request.do !== 'hello') throw notGreeted();
     const host = this.#host;
     const client = this.#client;
@@ -34,7 +37,7 @@ export class ControlCommands {
       case 'why':
         return host.why(request.peer);
       case 'ping':
-        return client.ping(() => host.ping(request.peer, { timeout: request.timeoutMs, signal }));
+        return client.ping(() => host.ping(request.peer, { timeout: request.timeoutMs, signal: signal() }));
       case 'listen': {
         const { port, backlog } = request;
         return { port: client.listen((incoming) => host.listen({ port, backlog }, incoming)) };

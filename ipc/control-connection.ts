@@ -167,15 +167,19 @@ export class ControlConnection implements ClientSink, Worker {
   #run(id: number | undefined, request: Request): void {
     // There is nobody left to answer.
     if (this.#socket.destroyed && QUESTIONS.has(request.do)) return;
-    const controller = new AbortController();
+    let controller: AbortController | undefined;
+    const signal = (): AbortSignal => {
+      controller ??= new AbortController();
+      return controller.signal;
+    };
     let result: Replies[Command] | Promise<Replies[Command]>;
     try {
-      result = this.#commands.run(request, controller.signal);
+      result = this.#commands.run(request, signal);
     } catch (error) {
       this.#refuse(id, ofHost(error));
       return;
     }
-    if (result instanceof Promise) void this.#await(id, request.do, result, controller);
+    if (result instanceof Promise) void this.#await(id, request.do, result, controller ?? new AbortController());
     else this.#reply(id, request.do, result);
   }
 
