@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { toHex } from '../base/bytes.ts';
+import { randomUUID } from 'node:crypto';
 import { WarrenError } from '../base/errors.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Bounds } from './bounds.ts';
@@ -36,13 +35,6 @@ export interface ClientStream {
 }
 
 type Notice = { readonly how: 'finish' } | { readonly how: 'reset'; readonly code: number };
-
-const TOKEN_BYTES = 16;
-
-/** A name that cannot be guessed. */
-function randomToken(): string {
-  return toHex(randomBytes(TOKEN_BYTES));
-}
 
 export class ClientRegistry {
   readonly #bounds: Bounds;
@@ -178,7 +170,8 @@ interface Waiting {
 
 /** One control connection's belongings. */
 export class Client {
-  readonly token: string = randomToken();
+  /** As all tokens a name that cannot be guessed: 122 random bits, which Node gets from the system for many of them at once. */
+  readonly token: string = randomUUID();
   readonly quotas: StreamQuotas;
   readonly #bounds: Bounds;
   readonly #forget: () => void;
@@ -299,7 +292,7 @@ export class Client {
       stream.refuse();
       return;
     }
-    const token = randomToken();
+    const token = randomUUID();
     const gone = (): void => {
       this.take(token)?.refuse();
       this.tell({ event: 'gone', token });

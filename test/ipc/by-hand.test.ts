@@ -40,7 +40,7 @@ it('the bytes of a control connection are answered', async () => {
     re: 1,
     ok: true,
     version: 1,
-    client: expect.stringMatching(/^[0-9a-f]{32}$/),
+    client: expect.stringMatching(/^[0-9a-f-]{36}$/),
     daemon: '0.1.0',
   });
   expect(Object.fromEntries(who)).toEqual({ ...bob.self, re: 2, ok: true });

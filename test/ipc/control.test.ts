@@ -157,7 +157,7 @@ describe('what a node tells', () => {
       ...alice.self,
       version: 1,
       daemon: '0.1.0',
-      client: expect.stringMatching(/^[0-9a-f]{32}$/),
+      client: expect.stringMatching(/^[0-9a-f-]{36}$/),
     });
   });
 

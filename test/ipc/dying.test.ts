@@ -17,7 +17,7 @@ const control = net.connect(path);
 control.write(hello);
 control.once('data', (reply) => {
   const at = reply.indexOf('client') + 'client'.length + 2;
-  const client = reply.toString('latin1', at, at + 32);
+  const client = reply.toString('latin1', at, at + reply[at - 1]);
   const stream = net.connect({ path, allowHalfOpen: true });
   stream.write('dial ' + target + ' client=' + client + ' id=7\\n');
   stream.write(Buffer.alloc(100000, 120), () => process.stdout.write('written\\n'));
