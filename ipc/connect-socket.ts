@@ -9,6 +9,8 @@ export interface ConnectOptions {
   readonly path: string;
   readonly signal?: AbortSignal | undefined;
   readonly fs?: SocketFs | undefined;
+  /** A connection of this program's to the same socket, which lasts, has looked at it: who could not change it then cannot since. */
+  readonly isChecked?: boolean | undefined;
 }
 
 /** How long a daemon may be too busy to take connections. */
@@ -20,8 +22,8 @@ const BUSY_PAUSE_MS = 10;
  * kernel.
  */
 export async function connectSocket(options: ConnectOptions): Promise<Socket> {
-  const { path, signal, fs = SOCKET_FS } = options;
-  checkSocket(path, fs);
+  const { path, signal, fs = SOCKET_FS, isChecked = false } = options;
+  if (!isChecked) checkSocket(path, fs);
   for (const start = performance.now(); ; ) {
     throwIfAborted(signal);
     try {

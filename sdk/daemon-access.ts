@@ -216,7 +216,7 @@ export class DaemonAccess implements NodeAccess, ControlListener {
 
   #open(line: StreamLine): ReturnType<typeof openStream> {
     const { over } = this.#client;
-    return over === undefined ? openStream({ path: this.#path, line }) : Promise.reject(over);
+    return over === undefined ? openStream({ path: this.#path, line, isChecked: true }) : Promise.reject(over);
   }
 
   #request<K extends Command>(command: K, fields: Requests[K], signal?: AbortSignal): Promise<Replies[K]> {

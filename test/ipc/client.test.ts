@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ControlClient } from '../../ipc/client.ts';
 import { frameMessage } from '../../ipc/framing.ts';
 import { encodeReply } from '../../ipc/messages.ts';
-import type { SocketPaths } from '../../ipc/socket-path.ts';
+import { SOCKET_FS, type SocketPaths } from '../../ipc/socket-path.ts';
 import { openStream } from '../../ipc/stream-client.ts';
 import { framed, Program, temporaryPaths, until } from './support.ts';
 
@@ -93,6 +93,17 @@ describe('a program whose daemon is gone', () => {
     await expect(openStream({ path: paths.app, line })).rejects.toMatchObject({
       code: 'ERR_WARREN_DAEMON_NOT_RUNNING',
     });
+  });
+
+  it('looks at the socket before its first connection, and for its streams not again', async () => {
+    const { paths } = await impostor((socket) => socket.resume());
+    const line = { kind: 'dial', peer: 'bob', port: 80 } as const;
+    const fs = { ...SOCKET_FS, effectiveUser: () => process.geteuid!() + 1 };
+    await expect(openStream({ path: paths.app, line, fs })).rejects.toMatchObject({
+      code: 'ERR_WARREN_SOCKET_UNSAFE',
+    });
+    const { socket } = await openStream({ path: paths.app, line, fs, isChecked: true });
+    socket.destroy();
   });
 
   it('is told so by a connection that is refused', async () => {
