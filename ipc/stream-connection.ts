@@ -82,14 +82,11 @@ export class StreamConnection implements StreamListener, ClientStream {
   finished(): void {
     if (this.#reading !== 'open') return;
     this.#reading = 'ending';
-    // Told only when the kernel has everything: whoever is told can rely on reading it all.
-    this.#socket.once('finish', () => {
-      if (this.#reading !== 'ending') return;
-      this.#reading = 'over';
-      this.#slot.report('fin');
-      this.#settle();
-    });
-    this.#socket.end();
+    const socket = this.#socket;
+    // Told only when the kernel has everything: whoever is told can rely on reading it all. As a rule it has by now.
+    socket.end();
+    if (socket.writableLength === 0) this.#readToTheEnd();
+    else socket.once('finish', () => this.#readToTheEnd());
   }
 
   acknowledged(): void {
@@ -212,8 +209,11 @@ export class StreamConnection implements StreamListener, ClientStream {
     const { peer, localPort, remotePort } = end;
     // To write to a program that is gone would end the connection, and with it what is still to be read from there.
     if (this.#isAbandoned) return;
+    // What the far side has said already goes with the answer.
+    this.#socket.cork();
     this.#socket.write(encodeStreamAnswer({ ok: true, id: this.#slot.id, peer, localPort, remotePort }));
     this.#pump();
+    this.#socket.uncork();
   }
 
   /** The answer says how it ended; there is nothing to report besides. */
@@ -255,6 +255,13 @@ export class StreamConnection implements StreamListener, ClientStream {
       this.#isPumping = false;
       this.#pump();
     });
+  }
+
+  #readToTheEnd(): void {
+    if (this.#reading !== 'ending') return;
+    this.#reading = 'over';
+    this.#slot.report('fin');
+    this.#settle();
   }
 
   // The end.

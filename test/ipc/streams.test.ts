@@ -82,6 +82,16 @@ describe('a stream connection', () => {
     expect(far.text).toBe('welcome');
   });
 
+  it('that is accepted has what was written by then in one piece with the answer', async () => {
+    const { paths, bob } = await stage();
+    const program = await Program.connect(paths.app);
+    await program.client.request('listen', { port: 80 });
+    farDial(bob, 'alice', 80).write('hello');
+    const { token } = await program.event('incoming');
+    const { opened } = await program.accept(token);
+    expect(Buffer.from(opened.rest).toString()).toBe('hello');
+  });
+
   it('that is refused answers with the node’s code, message and hint, and closes', async () => {
     const { paths } = await stage();
     const { socket, bytes } = await bare(paths.app);
