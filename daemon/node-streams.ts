@@ -22,7 +22,7 @@ import { type LinkContext, PeerLink } from './peer-link.ts';
 import { noFreePort, type PortTable, requireLocalPort, requirePort } from './ports.ts';
 import { SelfStreams } from './self-streams.ts';
 import { dialTimeout, shutdown } from './stream-errors.ts';
-import { TunnelStream } from './tunnel-stream.ts';
+import { TunnelStream, type TunnelStreamOptions } from './tunnel-stream.ts';
 
 /** Where the dial names no span of its own: longer than a silent peer is waited for, so that its silence is what is reported. */
 export const DIAL_TIMEOUT_MS = 60_000;
@@ -130,7 +130,16 @@ export class NodeStreams {
   #dialPeer(peer: Peer, port: number, dialler: Dialler, choices: TunnelChoices): TunnelStream {
     const link = this.linkTo(peer);
     const localPort = this.#ports.lend(dialler.standing);
-    const options = { ...dialler, peer: peer.name, localPort: localPort ?? 0, remotePort: port, taken: false };
+    const { priority, listener, standing } = dialler;
+    const options: TunnelStreamOptions = {
+      peer: peer.name,
+      localPort: localPort ?? 0,
+      remotePort: port,
+      priority,
+      listener,
+      taken: false,
+      standing,
+    };
     const stream = new TunnelStream(link.streams, options, this.#context.notices);
     if (localPort === undefined) stream.fail(noFreePort());
     else link.dial(stream, choices);

@@ -9,7 +9,7 @@ import { type PortListener, WaitingStream, type WaitingStreamOptions } from './l
 import type { Notices } from './notices.ts';
 import type { PortTable } from './ports.ts';
 import { localLimit } from './stream-errors.ts';
-import { type StreamTable, TunnelStream } from './tunnel-stream.ts';
+import { type StreamTable, TunnelStream, type TunnelStreamOptions } from './tunnel-stream.ts';
 
 /** Dials of a node that may wait for a place in a tunnel; with `EARLY_BYTES_MAX` they hold 64 MiB at the most, in twice as much memory. */
 export const DIALS_WAITING_MAX = 4_096;
@@ -172,13 +172,18 @@ export class TunnelStreams implements StreamTable {
 
   /** A program takes a stream that the peer opened. */
   take(incoming: IncomingTunnelStream, listener: StreamListener): StreamEnd {
-    const { id, localPort } = incoming;
+    const { id, peer, localPort, remotePort, priority } = incoming;
     this.#incoming.delete(id);
-    const stream = new TunnelStream(
-      this,
-      { ...optionsOf(incoming), listener, taken: true, standing: 'owner' },
-      this.#context.notices,
-    );
+    const options: TunnelStreamOptions = {
+      peer,
+      localPort,
+      remotePort,
+      priority,
+      listener,
+      taken: true,
+      standing: 'owner',
+    };
+    const stream = new TunnelStream(this, options, this.#context.notices);
     this.#placed.set(id, stream);
     stream.place(id);
     this.driver.use((endpoint, now) => endpoint.acceptStream(this.key, id, localPort, now));
@@ -241,8 +246,4 @@ class IncomingTunnelStream extends WaitingStream {
   protected turnAway(): void {
     this.#streams.turnAway(this);
   }
-}
-
-function optionsOf({ peer, localPort, remotePort, priority }: WaitingStream): WaitingStreamOptions {
-  return { peer, localPort, remotePort, priority };
 }

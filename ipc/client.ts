@@ -143,7 +143,7 @@ export class ControlClient {
   }
 
   #write(id: number | undefined, command: Command, fields: Requests[Command]): void {
-    const body = encodeRequest(id, { ...fields, do: command } as Request);
+    const body = encodeRequest(id, { do: command, ...fields } as Request);
     if (body instanceof Invalid) throw argumentError(command, body);
     this.#writer.write(body);
   }

@@ -69,7 +69,7 @@ function readAnswer(socket: Socket, signal: AbortSignal | undefined): Promise<St
       const answer = decodeStreamAnswer(all.toString('utf8', 0, at));
       if (answer === undefined) fail(unreadable());
       else if (!answer.ok) fail(answer.error);
-      else resolve({ ...answer, rest: new Uint8Array(all.buffer, all.byteOffset + at + 1, all.length - at - 1) });
+      else resolve({ rest: new Uint8Array(all.buffer, all.byteOffset + at + 1, all.length - at - 1), ...answer });
     };
     const onGone = (): void => fail(daemonGone());
     const onAbort = (): void => fail(cancelled());

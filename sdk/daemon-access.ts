@@ -58,12 +58,9 @@ export class DaemonAccess implements NodeAccess, ControlListener {
 
   dial(target: DialTarget): Carrier {
     const id = ++this.#lastStream;
-    const carrier = new SocketCarrier({
-      ...this.#waysOf(id),
-      dial: () => {
-        this.#streams.set(id, carrier);
-        return this.#open({ kind: 'dial', ...target, owner: this.#owner(id) });
-      },
+    const carrier = new SocketCarrier(this.#waysOf(id), () => {
+      this.#streams.set(id, carrier);
+      return this.#open({ kind: 'dial', owner: this.#owner(id), ...target });
     });
     return carrier;
   }

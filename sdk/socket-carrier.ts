@@ -16,6 +16,7 @@ const WRITE_BYTES_MAX: number = 256 * 1_024;
  */
 export class SocketCarrier implements Carrier {
   readonly #ways: SocketWays;
+  readonly #begin: (() => Promise<OpeningStream>) | undefined;
   #user: CarrierUser | undefined;
   /** Once its line has been written. */
   #socket: Socket | undefined;
@@ -38,13 +39,15 @@ export class SocketCarrier implements Carrier {
   /** The daemon has said its last about the stream. */
   #closed: { readonly error: WarrenError | undefined } | undefined;
 
-  constructor(ways: SocketWays) {
+  /** `begin` dials; left out where the stream was taken. */
+  constructor(ways: SocketWays, begin?: () => Promise<OpeningStream>) {
     this.#ways = ways;
+    this.#begin = begin;
   }
 
   start(user: CarrierUser): void {
     this.#user = user;
-    if (this.#ways.dial !== undefined) void this.#dial(this.#ways.dial());
+    if (this.#begin !== undefined) void this.#dial(this.#begin());
   }
 
   /** The daemon has handed over a stream that waited. */
@@ -217,8 +220,6 @@ export class SocketCarrier implements Carrier {
 
 /** What a carrier needs of the control connection; all of it is about its own stream. */
 export interface SocketWays {
-  /** Of one that is to be dialled: begins that. */
-  readonly dial?: () => Promise<OpeningStream>;
   notifyFinish(): void;
   notifyReset(code: number): void;
   /** Nothing more will be said of it. */
