@@ -1,16 +1,14 @@
-import { Decoder } from 'cbor-x/decode-no-eval';
 import { assert } from '../base/assert.ts';
 import { compare } from '../base/bytes.ts';
-import { type DecodeError, type DecodeReason, decodeError } from './decode-error.ts';
+import { type DecodeError, decodeError } from './decode-error.ts';
 import { ByteReader } from './reader.ts';
 import { decodeUtf8, encodeUtf8, utf8Length } from './utf8.ts';
 import { ByteWriter } from './writer.ts';
 
 /**
- * Control messages (PROTOCOL §10): CBOR in the deterministic encoding of RFC 8949 §4.2.1, of a closed set of values. No decoder
- * sees bytes before `scanCbor` has walked them: what is left has one encoding per value, no tag, and a bounded size and depth.
- * cbor-x then builds the values, from its entry without `eval` and without native code. The encoder is ours, because cbor-x
- * neither sorts keys nor keeps to the shortest form.
+ * Control messages (PROTOCOL §10): CBOR in the deterministic encoding of RFC 8949 §4.2.1, of a closed set of values. Every value has
+ * one encoding, there are no tags, and size and depth are bounded; so both directions are short, and neither is left to a library
+ * that knows all of CBOR.
  */
 export type ControlValue =
   | null
@@ -34,8 +32,6 @@ export const CONTROL_BYTES_MAX: number = 16 * 1024;
 /** Arrays and maps inside one another. */
 export const CONTROL_DEPTH_MAX = 8;
 
-const DECODER = new Decoder({ mapsAsObjects: false, useRecords: false, copyBuffers: true });
-
 const MAJOR_UNSIGNED = 0;
 const MAJOR_NEGATIVE = 1;
 const MAJOR_BYTES = 2;
@@ -47,41 +43,44 @@ const TRUE = 0xf5;
 const NULL = 0xf6;
 const BYTE_ORDER_MARK = '\ufeff';
 
-/** Why these bytes are no control message; `undefined` if they are one. */
-export function scanCbor(bytes: Uint8Array): DecodeReason | undefined {
-  if (bytes.length > CONTROL_BYTES_MAX) return 'too-long';
+/** What it gives keeps nothing of `bytes`. */
+export function decodeControl(bytes: Uint8Array): Control | DecodeError {
+  if (bytes.length > CONTROL_BYTES_MAX) return decodeError('too-long');
   const reader = new ByteReader(bytes);
-  scanItem(reader, 0);
-  return reader.finish();
+  const value = readItem(reader, 0);
+  const failure = reader.finish();
+  return failure === undefined ? { kind: 'control', value } : decodeError(failure);
 }
 
-function scanItem(reader: ByteReader, depth: number): void {
+/** Of no meaning once the reader has failed. */
+function readItem(reader: ByteReader, depth: number): ControlValue {
   const first = reader.u8();
   const major = first >> 5;
-  if (major > MAJOR_MAP) {
-    // Tags, floats, `undefined` and all other simple values.
-    if (first !== FALSE && first !== TRUE && first !== NULL) reader.fail('forbidden-item');
-    return;
-  }
+  if (major > MAJOR_MAP) return readSimple(reader, first);
   const argument = readArgument(reader, first & 0x1f);
   switch (major) {
     case MAJOR_UNSIGNED:
-      return;
+      return argument;
     case MAJOR_NEGATIVE:
       // It stands for −1 − argument, which must be a safe integer too.
       if (argument === Number.MAX_SAFE_INTEGER) reader.fail('out-of-range');
-      return;
+      return -1 - argument;
     case MAJOR_BYTES:
-      reader.view(argument);
-      return;
+      // Whatever it was read from: a `Buffer` would slice into more of them.
+      return new Uint8Array(reader.view(argument));
     case MAJOR_TEXT:
-      scanText(reader, argument);
-      return;
+      return readText(reader, argument);
     default:
       if (depth === CONTROL_DEPTH_MAX) reader.fail('too-deep');
-      else if (major === MAJOR_ARRAY) scanArray(reader, argument, depth + 1);
-      else scanMap(reader, argument, depth + 1);
+      return major === MAJOR_ARRAY ? readArray(reader, argument, depth + 1) : readMap(reader, argument, depth + 1);
   }
+}
+
+function readSimple(reader: ByteReader, item: number): ControlValue {
+  if (item === TRUE || item === FALSE) return item === TRUE;
+  // Tags, floats, `undefined` and all other simple values.
+  if (item !== NULL) reader.fail('forbidden-item');
+  return null;
 }
 
 /** RFC 8949 §4.2.1: the shortest form, and a length that is known. */
@@ -108,56 +107,36 @@ function readArgument(reader: ByteReader, info: number): number {
   return value;
 }
 
-function scanText(reader: ByteReader, length: number): void {
+function readText(reader: ByteReader, length: number): string {
   const text = decodeUtf8(reader.view(length));
   // RFC 3629 §6 forbids U+FEFF as a signature where all text is UTF-8; a common decoder silently drops it.
-  if (text === undefined || text.startsWith(BYTE_ORDER_MARK)) reader.fail('bad-text');
+  if (text !== undefined && !text.startsWith(BYTE_ORDER_MARK)) return text;
+  reader.fail('bad-text');
+  return '';
 }
 
-function scanArray(reader: ByteReader, count: number, depth: number): void {
+function readArray(reader: ByteReader, count: number, depth: number): ControlValue {
+  const items: ControlValue[] = [];
   // Every item takes a byte at least, so this ends with the bytes, whatever the count says.
-  for (let i = 0; i < count && reader.failure === undefined; i++) scanItem(reader, depth);
+  for (let i = 0; i < count && reader.failure === undefined; i++) items.push(readItem(reader, depth));
+  return items;
 }
 
 /** RFC 8949 §4.2.1: keys ascend bytewise in their encoded form, which for text is the shorter first. */
-function scanMap(reader: ByteReader, count: number, depth: number): void {
-  let previous: Uint8Array | undefined;
+function readMap(reader: ByteReader, count: number, depth: number): ControlValue {
+  const map = new Map<string, ControlValue>();
+  let previous: string | undefined;
   for (let i = 0; i < count && reader.failure === undefined; i++) {
-    const start = reader.offset;
-    if (start < reader.end && reader.bytes[start]! >> 5 !== MAJOR_TEXT) reader.fail('forbidden-item');
-    scanItem(reader, depth);
-    if (reader.failure !== undefined) return;
-    const key = reader.bytes.subarray(start, reader.offset);
-    const order = previous === undefined ? -1 : compare(previous, key);
+    if (reader.remaining > 0 && reader.bytes[reader.offset]! >> 5 !== MAJOR_TEXT) reader.fail('forbidden-item');
+    const key = readItem(reader, depth) as string;
+    if (reader.failure !== undefined) break;
+    const order = previous === undefined ? -1 : compareKeys(previous, key);
     if (order === 0) reader.fail('duplicate-key');
     if (order > 0) reader.fail('not-ascending');
     previous = key;
-    scanItem(reader, depth);
+    map.set(key, readItem(reader, depth));
   }
-}
-
-export function decodeControl(bytes: Uint8Array): Control | DecodeError {
-  const refusal = scanCbor(bytes);
-  if (refusal !== undefined) return decodeError(refusal);
-  try {
-    // A view of its own, because cbor-x leaves a property on what it reads and slices a `Buffer` into more of them.
-    const built: unknown = DECODER.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
-    return { kind: 'control', value: closed(built) };
-  } catch {
-    // Nothing the scan lets through gets here; if a defect of cbor-x ever does, it costs the message and not the process.
-    return decodeError('forbidden-item');
-  }
-}
-
-/** cbor-x gives every 8-byte integer as a bigint; the scan has seen to it that it is a safe integer. */
-function closed(item: unknown): ControlValue {
-  if (typeof item === 'bigint') return Number(item);
-  if (Array.isArray(item)) return item.map(closed);
-  if (item instanceof Map) {
-    for (const [key, value] of item) item.set(key, closed(value));
-    return item;
-  }
-  return item as ControlValue;
+  return map;
 }
 
 /** For values that our own code has built: one that breaks a bound is a broken invariant. */
