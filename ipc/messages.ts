@@ -21,6 +21,7 @@ import {
   type Shapes,
   text,
   whole,
+  word,
 } from './shape.ts';
 import { ENDPOINT_BYTES_MAX, PEER_ENDPOINTS_MAX, RECORD_TEXT_BYTES_MAX, TIMEOUT_MS } from './value-bounds.ts';
 
@@ -190,30 +191,40 @@ export const ERROR: Shape<WarrenError> = {
   write: (error) => ERROR_FIELDS.write(error),
 };
 
-const REQUESTS: { readonly [K in Command]: Shape<Requests[K]> } = {
-  hello: fields({ version: whole(1, 0xffff) }),
-  status: fields({}),
-  peers: fields({}),
-  resolve: fields({ peer: PEER }),
-  why: fields({ peer: PEER }),
-  ping: fields({ peer: PEER, timeoutMs: whole(TIMEOUT_MS.least, TIMEOUT_MS.most) }),
-  cancel: fields({ request: ID }),
-  listen: fields<Requests['listen']>({ port: PORT, backlog: optional(whole(1, 0xffff)) }),
-  unlisten: fields({ port: DIALLED_PORT }),
-  refuse: fields({ token: TOKEN }),
-  bind: fields({ port: PORT }),
-  unbind: fields({ port: DIALLED_PORT }),
-  send: fields({ from: DIALLED_PORT, peer: PEER, port: DIALLED_PORT, data: DATA }),
-  finish: fields({ stream: ID }),
-  reset: fields({ stream: ID, code: CODE }),
-  record: fields({}),
-  'add-peer': fields<PeerEntry>({
+/** With the word that says what it is: nothing is put together once more for that, and it is written in its place. */
+function request<K extends Command>(command: K, shapes: Shapes<Requests[K]>): Shape<Request<K>> {
+  return fields({ do: word(command), ...shapes } as unknown as Shapes<Request<K>>);
+}
+
+/** Likewise. */
+function event<K extends EventName>(name: K, shapes: Shapes<Events[K]>): Shape<ServerEvent<K>> {
+  return fields({ event: word(name), ...shapes } as unknown as Shapes<ServerEvent<K>>);
+}
+
+const REQUESTS: { readonly [K in Command]: Shape<Request<K>> } = {
+  hello: request('hello', { version: whole(1, 0xffff) }),
+  status: request('status', {}),
+  peers: request('peers', {}),
+  resolve: request('resolve', { peer: PEER }),
+  why: request('why', { peer: PEER }),
+  ping: request('ping', { peer: PEER, timeoutMs: whole(TIMEOUT_MS.least, TIMEOUT_MS.most) }),
+  cancel: request('cancel', { request: ID }),
+  listen: request('listen', { port: PORT, backlog: optional(whole(1, 0xffff)) }),
+  unlisten: request('unlisten', { port: DIALLED_PORT }),
+  refuse: request('refuse', { token: TOKEN }),
+  bind: request('bind', { port: PORT }),
+  unbind: request('unbind', { port: DIALLED_PORT }),
+  send: request('send', { from: DIALLED_PORT, peer: PEER, port: DIALLED_PORT, data: DATA }),
+  finish: request('finish', { stream: ID }),
+  reset: request('reset', { stream: ID, code: CODE }),
+  record: request('record', {}),
+  'add-peer': request('add-peer', {
     record: text(1, RECORD_TEXT_BYTES_MAX),
     endpoints: list(text(1, ENDPOINT_BYTES_MAX), PEER_ENDPOINTS_MAX),
     petname: optional(text(1, NAME_BYTES_MAX)),
   }),
-  'remove-peer': fields({ peer: PEER }),
-  shutdown: fields({}),
+  'remove-peer': request('remove-peer', { peer: PEER }),
+  shutdown: request('shutdown', {}),
 };
 
 /** A list that may be longer than a message: it goes on in the next one. */
@@ -271,18 +282,24 @@ const REPLIES: { readonly [K in Command]: ReplyShapes<Replies[K]> } = {
   shutdown: {},
 };
 
-const EVENTS: { readonly [K in EventName]: Shape<Events[K]> } = {
-  incoming: fields({ port: DIALLED_PORT, token: TOKEN, peer: fields(PEER_NAME), remotePort: PORT, priority: PRIORITY }),
-  gone: fields({ token: TOKEN }),
-  datagram: fields({ port: DIALLED_PORT, peer: fields(PEER_NAME), from: PORT, data: DATA }),
-  end: fields<StreamEnding>({
+const EVENTS: { readonly [K in EventName]: Shape<ServerEvent<K>> } = {
+  incoming: event('incoming', {
+    port: DIALLED_PORT,
+    token: TOKEN,
+    peer: fields(PEER_NAME),
+    remotePort: PORT,
+    priority: PRIORITY,
+  }),
+  gone: event('gone', { token: TOKEN }),
+  datagram: event('datagram', { port: DIALLED_PORT, peer: fields(PEER_NAME), from: PORT, data: DATA }),
+  end: event('end', {
     stream: ID,
     how: oneOf({ fin: 'fin', acknowledged: 'acknowledged', reset: 'reset', stopped: 'stopped', closed: 'closed' }),
     code: optional(CODE),
     error: optional(ERROR),
   }),
-  stopping: fields({}),
-  error: fields({ error: ERROR }),
+  stopping: event('stopping', {}),
+  error: event('error', { error: ERROR }),
 };
 
 function own<T extends object>(table: T, key: ControlValue | undefined): (keyof T & string) | undefined {
@@ -323,17 +340,15 @@ export function decodeClientMessage(body: Uint8Array): ClientMessage {
   }
   const read = REQUESTS[command].read(map);
   if (read instanceof Invalid) return { kind: 'misuse', id, error: argumentError(command, read) };
-  return { kind: 'request', id, request: { do: command, ...read } as Request };
+  return { kind: 'request', id, request: read };
 }
 
 /** The body of a message, or what is wrong with the request. */
 export function encodeRequest(id: number | undefined, request: Request): Uint8Array | Invalid {
-  const shape = REQUESTS[request.do] as Shape<object>;
+  const shape = REQUESTS[request.do] as Shape<Request>;
   const written = shape.write(request);
   if (written instanceof Invalid) return written;
-  const map = new Map(written as ControlMap).set('do', request.do);
-  if (id !== undefined) map.set('id', id);
-  return encodeControl(map);
+  return encodeControl(id === undefined ? written! : new Map(written as ControlMap).set('id', id));
 }
 
 export type ServerMessage =
@@ -356,7 +371,7 @@ function readEvent(map: ControlMap): ServerMessage {
   if (name === undefined) return { kind: 'unknown-event' };
   const read = EVENTS[name].read(map);
   if (read instanceof Invalid) return { kind: 'unreadable', reason: 'bad-message' };
-  return { kind: 'event', event: { event: name, ...read } as ServerEvent };
+  return { kind: 'event', event: read };
 }
 
 function readReply(map: ControlMap): ServerMessage {
@@ -391,8 +406,8 @@ function readPages(key: string, shape: Paged<unknown>, parts: readonly ControlMa
 }
 
 export function encodeEvent(event: ServerEvent): Uint8Array {
-  const shape = EVENTS[event.event] as Shape<object>;
-  return encodeControl(new Map(written(shape.write(event)) as ControlMap).set('event', event.event));
+  const shape = EVENTS[event.event] as Shape<ServerEvent>;
+  return encodeControl(written(shape.write(event)));
 }
 
 export function encodeRefusal(id: number, error: WarrenError): Uint8Array {

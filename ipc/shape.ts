@@ -72,6 +72,11 @@ export function prose(most: number): Shape<string> {
   return { ...text(0, most), write: (value) => (fitsUtf8(value, most) ? value : cutUtf8(value, most)) };
 }
 
+/** Always the same. */
+export function word<T extends string>(only: T): Shape<T> {
+  return leaf(only, (value): value is T => value === only);
+}
+
 export function matching<T extends string>(what: string, pattern: RegExp): Shape<T> {
   return leaf(what, (value): value is T => typeof value === 'string' && pattern.test(value));
 }
@@ -160,9 +165,10 @@ const COUNT_NAME_BYTES_MAX = 48;
 
 export type Shapes<T> = { readonly [K in keyof T]-?: Shape<T[K]> };
 
-/** A map with these keys. */
+/** A map with these keys, which are ASCII. They are written in the order of their encoding, so that nothing is left to sort. */
 export function fields<T extends object>(shapes: Shapes<T>): Shape<T> {
-  const keys = Object.keys(shapes) as (keyof T & string)[];
+  const keys = Object.keys(shapes).sort() as (keyof T & string)[];
+  keys.sort((a, b) => a.length - b.length);
   return {
     what: 'a map',
     read(value) {

@@ -176,16 +176,28 @@ function writeArray(writer: ByteWriter, items: readonly ControlValue[], depth: n
 }
 
 function writeMap(writer: ByteWriter, map: ControlMap, depth: number): void {
-  const entries = Array.from(map, ([key, value]) => ({ key: unsigned(key), value }));
-  entries.sort((a, b) => compareKeys(a.key, b.key));
-  writeHead(writer, MAJOR_MAP, entries.length);
+  writeHead(writer, MAJOR_MAP, map.size);
   let previous: string | undefined;
-  for (const { key, value } of entries) {
-    assert(key !== previous, 'the keys of a map are unique');
-    writeText(writer, key);
+  for (const [key, value] of inOrder(map)) {
+    const text = unsigned(key);
+    assert(previous === undefined || compareKeys(previous, text) < 0, 'the keys of a map are unique');
+    writeText(writer, text);
     writeItem(writer, value, depth);
-    previous = key;
+    previous = text;
   }
+}
+
+/** What has keys that are known was built in order. */
+function inOrder(map: ControlMap): Iterable<readonly [key: string, value: ControlValue]> {
+  let previous: string | undefined;
+  for (const key of map.keys()) {
+    const text = unsigned(key);
+    if (previous !== undefined && compareKeys(previous, text) > 0) {
+      return Array.from(map, ([name, value]) => [unsigned(name), value] as const).sort(([a], [b]) => compareKeys(a, b));
+    }
+    previous = text;
+  }
+  return map;
 }
 
 /** As their encodings compare: the shorter first, then by bytes. */
