@@ -7,7 +7,6 @@ import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
 import { isDecodeError } from '../wire/decode-error.ts';
-import { FrameReader } from '../wire/frame-reader.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { CookiePacket, DataPacket, ResponsePacket } from '../wire/packet.ts';
 import {
@@ -35,6 +34,7 @@ import type { ReplayWindow } from './replay-window.ts';
 import { SlidingReplayWindow } from './replay-window.ts';
 import { Replies } from './replies.ts';
 import type { Route } from './route.ts';
+import { Scratch } from './scratch.ts';
 import { SessionOwners } from './session-owners.ts';
 import { NodeBudget } from './streams/flow-control.ts';
 import type { Transmit } from './transmit.ts';
@@ -99,7 +99,7 @@ export class Endpoint {
     return {
       ...{ crypto, rng, identity, config },
       budget: this.#budget,
-      frames: new FrameReader(),
+      scratch: new Scratch(),
       get record(): Uint8Array {
         return endpoint.#record;
       },

@@ -9,7 +9,7 @@ import { BASE_MTU, SEGMENTS_MAX } from './constants.ts';
 import type { Lane } from './lane.ts';
 import type { DirectedFrame, Outbox } from './outbox.ts';
 import { CONTENT_ACK } from './packet-contents.ts';
-import { PacketDraft } from './packet-draft.ts';
+import type { PacketDraft } from './packet-draft.ts';
 import type { Path } from './path.ts';
 import type { AckPolicy } from './recovery/ack-policy.ts';
 import type { NumberSkipper } from './recovery/number-skipper.ts';
@@ -30,7 +30,7 @@ import type { Transmit } from './transmit.ts';
  */
 export class PacketWriter {
   readonly #parts: PacketWriterParts;
-  readonly #draft: PacketDraft = new PacketDraft();
+  readonly #draft: PacketDraft;
   #nextPacketNumber = 0;
   #paceAt: Instant = NEVER;
   #isKeySpent = false;
@@ -41,6 +41,7 @@ export class PacketWriter {
 
   constructor(parts: PacketWriterParts) {
     this.#parts = parts;
+    this.#draft = parts.draft;
   }
 
   get nextPacketNumber(): number {
@@ -265,5 +266,6 @@ export interface PacketWriterParts {
   readonly acks: AckPolicy;
   readonly recovery: Recovery;
   readonly skipper: NumberSkipper;
+  readonly draft: PacketDraft;
   readonly sealedPacketsMax: number;
 }

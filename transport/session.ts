@@ -5,6 +5,10 @@ import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES } from '../crypto/backend.ts';
 import { writeNonce } from '../crypto/noise.ts';
 import { DATA_HEADER_BYTES, type DataPacket, writeDataHeader } from '../wire/packet.ts';
 
+/** Of the packet being sealed or opened: there is one at a time. */
+const nonce = new Uint8Array(AEAD_NONCE_BYTES);
+const header = new Uint8Array(DATA_HEADER_BYTES);
+
 /**
  * One handshake's keys. It knows nothing of what the packets carry; which session a tunnel sends in, and when one is replaced
  * or dropped, is the tunnel's. The packet number is the tunnel's too: it goes on from session to session.
@@ -31,9 +35,6 @@ export class Session {
   carriedTraffic = false;
   readonly #sealing: Aead;
   readonly #opening: Aead;
-  /** Of the packet being sealed or opened. */
-  readonly #nonce: Uint8Array = new Uint8Array(AEAD_NONCE_BYTES);
-  readonly #header: Uint8Array = new Uint8Array(DATA_HEADER_BYTES);
 
   constructor(options: SessionOptions, now: Instant) {
     this.localId = options.localId;
@@ -59,11 +60,11 @@ export class Session {
    */
   seal(buffer: Uint8Array, start: number, length: number, packetNumber: number): number {
     const packetLength = DATA_HEADER_BYTES + length + AEAD_TAG_BYTES;
-    writeDataHeader(this.#header, 0, packetLength, this.remoteId, packetNumber);
-    buffer.set(this.#header, start);
-    writeNonce(this.#nonce, packetNumber);
+    writeDataHeader(header, 0, packetLength, this.remoteId, packetNumber);
+    buffer.set(header, start);
+    writeNonce(nonce, packetNumber);
     const body = start + DATA_HEADER_BYTES;
-    const written = this.#sealing.seal(this.#nonce, this.#header, buffer, buffer, body, length);
+    const written = this.#sealing.seal(nonce, header, buffer, buffer, body, length);
     assert(written === length + AEAD_TAG_BYTES, 'a sealed packet is its plaintext and a tag');
     this.sealedPackets += 1;
     this.sealedBytes += packetLength;
@@ -73,10 +74,10 @@ export class Session {
   /** Opens in place: the plaintext then stands between header and tag. False where the tag is wrong. */
   open(packet: DataPacket, now: Instant): boolean {
     const { bytes, start, end } = packet;
-    for (let i = 0; i < DATA_HEADER_BYTES; i++) this.#header[i] = bytes[start + i]!;
-    writeNonce(this.#nonce, packet.packetNumber);
+    for (let i = 0; i < DATA_HEADER_BYTES; i++) header[i] = bytes[start + i]!;
+    writeNonce(nonce, packet.packetNumber);
     const body = start + DATA_HEADER_BYTES;
-    if (this.#opening.open(this.#nonce, this.#header, bytes, bytes, body, end - body) < 0) return false;
+    if (this.#opening.open(nonce, header, bytes, bytes, body, end - body) < 0) return false;
     this.openedPackets += 1;
     this.openedBytes += end - start;
     this.lastOpenedAt = now;

@@ -1,10 +1,10 @@
-import type { FrameReader } from '../wire/frame-reader.ts';
 import type { TunnelConfig } from './constants.ts';
 import type { DropReason } from './drops.ts';
 import type { ReceivedDatagram, TunnelEvent } from './events.ts';
 import type { HandshakeContext, PeerKeys } from './handshake.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { Route } from './route.ts';
+import type { Scratch } from './scratch.ts';
 import type { NodeBudget } from './streams/flow-control.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -12,8 +12,8 @@ import type { Tunnel } from './tunnel.ts';
 export interface TunnelNode extends HandshakeContext {
   readonly config: TunnelConfig;
   readonly budget: NodeBudget;
-  /** For the packet in hand: one packet is read at a time. */
-  readonly frames: FrameReader;
+  /** For the packet in hand. */
+  readonly scratch: Scratch;
   /** Why a stream of the peer to that port is refused; `undefined` lets it wait for a program. */
   admitStream(tunnel: Tunnel, port: number): number | undefined;
   /** Something may have happened to its streams. */

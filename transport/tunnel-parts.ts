@@ -37,7 +37,7 @@ export interface TunnelParts {
 
 export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant): TunnelParts {
   const { node, peer, localIncarnation, remoteIncarnation } = options;
-  const { rng, budget } = node;
+  const { rng, budget, scratch } = node;
   const config = { ...node.config, ...options.choices };
   const ids: SessionIds = { claim: () => node.claimId(tunnel), release: (id) => node.releaseId(id) };
   const initiator = new Initiator(node, peer, localIncarnation, ids);
@@ -45,7 +45,7 @@ export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant):
   const liveness = new Liveness(config.peerTimeout, rng, now);
   const replay = node.createReplayWindow();
   const outbox = new Outbox();
-  const acks = new AckPolicy();
+  const acks = new AckPolicy(scratch.ack);
   const streams = new Streams(
     {
       opensEven: initiator.isLower,
@@ -55,13 +55,16 @@ export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant):
     },
     now,
   );
-  const recovery = new Recovery({
-    acked: (contents, index) => {
-      if (contents.kind(index) === CONTENT_ACK) acks.onAckAcked(contents.offset(index));
-      else streams.onAcked(contents, index);
+  const recovery = new Recovery(
+    {
+      acked: (contents, index) => {
+        if (contents.kind(index) === CONTENT_ACK) acks.onAckAcked(contents.offset(index));
+        else streams.onAcked(contents, index);
+      },
+      lost: (contents, index) => streams.onLost(contents, index),
     },
-    lost: (contents, index) => streams.onLost(contents, index),
-  });
+    scratch.recovery,
+  );
   const paths = new TunnelPaths({
     config,
     rng,
@@ -70,7 +73,13 @@ export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant):
   });
   const keys = new TunnelKeys(
     {
-      ...{ node, initiator, ids, localIncarnation, remoteIncarnation, paths, outbox },
+      node,
+      initiator,
+      ids,
+      localIncarnation,
+      remoteIncarnation,
+      paths,
+      outbox,
       learned: ({ record, bytes }) => node.emit({ kind: 'record', peer: tunnel.key, record, bytes }),
     },
     now,
@@ -78,9 +87,17 @@ export function makeParts(tunnel: Tunnel, options: TunnelOptions, now: Instant):
   const { sessions } = keys;
   const { sealedPacketsMax } = config;
   const skipper = new NumberSkipper(node.rng);
-  const writer = new PacketWriter({ sessions, outbox, streams, acks, recovery, skipper, sealedPacketsMax });
+  const { draft } = scratch;
+  const writer = new PacketWriter({ sessions, outbox, streams, acks, recovery, skipper, draft, sealedPacketsMax });
   const reader = new PacketReader({
-    ...{ keys, paths, liveness, streams, acks, recovery, outbox, writer },
+    keys,
+    paths,
+    liveness,
+    streams,
+    acks,
+    recovery,
+    outbox,
+    writer,
     deliver: ({ sourcePort, destinationPort, data }) =>
       node.deliver({ peer: tunnel.key, sourcePort, destinationPort, data: data.slice() }),
     noteStreams: () => node.noteStreams(tunnel),

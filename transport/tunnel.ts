@@ -319,7 +319,7 @@ export class Tunnel implements Queued {
     if (!session.isConfirmed) this.#confirm(session, now);
     const path = paths.open(route, now);
     path?.noteReceived(end - start, now);
-    const { frames } = this.#node;
+    const { frames } = this.#node.scratch;
     const error = frames.load(bytes, start + DATA_HEADER_BYTES, end - AEAD_TAG_BYTES);
     if (this.#closing !== undefined) this.#hearWhileClosing(this.#closing, frames);
     else if (error !== undefined) this.#follow(fault('FRAME_ENCODING', error), now);

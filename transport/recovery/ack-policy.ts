@@ -3,7 +3,7 @@ import { after, MILLISECOND, NEVER } from '../../base/time.ts';
 import type { AckFrame } from '../../wire/frames.ts';
 import { ACK_AFTER_PACKETS, ACK_RANGES_SENT_MAX } from '../constants.ts';
 import { INITIAL_RTT, MAX_ACK_DELAY } from '../rtt.ts';
-import type { WritableRange } from './received-numbers.ts';
+import type { AckDraft } from '../scratch.ts';
 import { ReceivedNumbers } from './received-numbers.ts';
 
 /** Packets acknowledged two by two at first, and again after a pause: the sender's window is small, and grows with each ACK. */
@@ -53,12 +53,11 @@ export class AckPolicy {
   #unanswered = 0;
   /** The lowest number received since the last ACK. */
   #lowestNews: number = Number.POSITIVE_INFINITY;
-  readonly #ranges: WritableRange[] = [];
-  readonly #frame: { -readonly [Key in keyof AckFrame]: AckFrame[Key] } = {
-    kind: 'ack',
-    delayUs: 0,
-    ranges: this.#ranges,
-  };
+  readonly #draft: AckDraft;
+
+  constructor(draft: AckDraft) {
+    this.#draft = draft;
+  }
 
   /** −1 before any packet. */
   get highest(): number {
@@ -106,9 +105,9 @@ export class AckPolicy {
 
   /** The frame to send now. It is written over by the next one: encode it at once. */
   frame(now: Instant): AckFrame {
-    this.#received.top(ACK_RANGES_SENT_MAX, this.#lowestNews, this.#ranges);
-    this.#frame.delayUs = now - this.#highestAt;
-    return this.#frame;
+    this.#received.top(ACK_RANGES_SENT_MAX, this.#lowestNews, this.#draft.ranges);
+    this.#draft.delayUs = now - this.#highestAt;
+    return this.#draft;
   }
 
   /** The frame went out, in a packet that asks for an ACK itself or not. */

@@ -2,9 +2,9 @@ import { truncate } from '../../base/arrays.ts';
 import type { Instant } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import type { AckRange } from '../../wire/frames.ts';
-import type { AckSample } from '../congestion/controller.ts';
 import type { LossDetector } from './loss-detector.ts';
 import type { RecoveryPath } from './recovery-path.ts';
+import type { RecoveryScratch } from './scratch.ts';
 import type { SentLedger } from './sent-ledger.ts';
 import { SENT_ASKS_FOR_ACK, SENT_LOST, SENT_LOST_QUIETLY, SENT_MTU_PROBE } from './sent-ledger.ts';
 
@@ -18,25 +18,18 @@ export class AckProcessor {
   readonly #paths: readonly (RecoveryPath | undefined)[];
   /** Paths with packets that this frame acknowledges. */
   readonly #touched: RecoveryPath[] = [];
-  /** Written over for the next one: a controller keeps numbers, never the sample. */
-  readonly #sample: { -readonly [Key in keyof AckSample]: AckSample[Key] } = {
-    bytes: 0,
-    packets: 0,
-    largestNumber: 0,
-    largestSentAt: NEVER,
-    nextNumber: 0,
-    bytesInFlight: 0,
-    rtt: undefined,
-    smoothedRtt: 0,
-    minimumRtt: 0,
-    rate: undefined,
-    isAppLimited: false,
-  };
+  readonly #scratch: RecoveryScratch;
 
-  constructor(ledger: SentLedger, losses: LossDetector, paths: readonly (RecoveryPath | undefined)[]) {
+  constructor(
+    ledger: SentLedger,
+    losses: LossDetector,
+    paths: readonly (RecoveryPath | undefined)[],
+    scratch: RecoveryScratch,
+  ) {
     this.#ledger = ledger;
     this.#losses = losses;
     this.#paths = paths;
+    this.#scratch = scratch;
   }
 
   /** `ranges` descend and name only what was sent. Whether a packet that asked for an ACK was newly acknowledged. */
@@ -148,7 +141,7 @@ export class AckProcessor {
     if (path.ackedPackets === 0) return;
     const { columns } = this.#ledger;
     const slot = this.#ledger.slot(path.newestCounted);
-    const sample = this.#sample;
+    const sample = this.#scratch.acked;
     sample.bytes = path.ackedBytes;
     sample.packets = path.ackedPackets;
     sample.largestNumber = path.newestCounted;

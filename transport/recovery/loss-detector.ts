@@ -1,8 +1,8 @@
 import type { Instant } from '../../base/time.ts';
 import { after, NEVER } from '../../base/time.ts';
-import type { LossSample } from '../congestion/controller.ts';
-import { CONTENT_ACK, PacketContents } from '../packet-contents.ts';
+import { CONTENT_ACK, type PacketContents } from '../packet-contents.ts';
 import type { RecoveryPath } from './recovery-path.ts';
+import type { RecoveryScratch } from './scratch.ts';
 import type { SentLedger } from './sent-ledger.ts';
 import {
   SENT_ASKS_FOR_ACK,
@@ -40,24 +40,12 @@ export interface ContentsSink {
 export class LossDetector {
   readonly #ledger: SentLedger;
   readonly #sink: ContentsSink;
-  readonly #told: PacketContents = new PacketContents();
-  /** Written over for the next one: a controller keeps numbers, never the sample. */
-  readonly #sample: { -readonly [Key in keyof LossSample]: LossSample[Key] } = {
-    bytes: 0,
-    packets: 0,
-    largestNumber: 0,
-    largestSentAt: NEVER,
-    nextNumber: 0,
-    bytesInFlight: 0,
-    sentInFlight: 0,
-    lostSinceSent: 0,
-    isAppLimited: false,
-    isPersistent: false,
-  };
+  readonly #scratch: RecoveryScratch;
 
-  constructor(ledger: SentLedger, sink: ContentsSink) {
+  constructor(ledger: SentLedger, sink: ContentsSink, scratch: RecoveryScratch) {
     this.#ledger = ledger;
     this.#sink = sink;
+    this.#scratch = scratch;
   }
 
   /** RFC 9002 A.10: declares what is lost on the path, and sets when the next packet would be. Whether any was. */
@@ -145,8 +133,9 @@ export class LossDetector {
   }
 
   tellAcked(slot: number): void {
-    this.#ledger.loadContents(slot, this.#told);
-    for (let index = 0; index < this.#told.count; index++) this.#sink.acked(this.#told, index);
+    const { told } = this.#scratch;
+    this.#ledger.loadContents(slot, told);
+    for (let index = 0; index < told.count; index++) this.#sink.acked(told, index);
   }
 
   #lose(path: RecoveryPath, number: number, slot: number, now: Instant): void {
@@ -193,11 +182,12 @@ export class LossDetector {
     const { flags, contentsCount } = this.#ledger.columns;
     if (contentsCount[slot] === 0 || (flags[slot]! & SENT_REPORTED_LOST) !== 0) return false;
     flags[slot]! |= SENT_REPORTED_LOST;
-    this.#ledger.loadContents(slot, this.#told);
+    const { told } = this.#scratch;
+    this.#ledger.loadContents(slot, told);
     let isSaidAgain = false;
-    for (let index = 0; index < this.#told.count; index++) {
-      isSaidAgain ||= this.#told.kind(index) !== CONTENT_ACK;
-      this.#sink.lost(this.#told, index);
+    for (let index = 0; index < told.count; index++) {
+      isSaidAgain ||= told.kind(index) !== CONTENT_ACK;
+      this.#sink.lost(told, index);
     }
     return isSaidAgain;
   }
@@ -216,7 +206,7 @@ export class LossDetector {
       path.lostRun.reset();
       path.rtt.restartMinimum();
     }
-    const sample = this.#sample;
+    const sample = this.#scratch.lost;
     sample.bytes = path.lostBytes;
     sample.packets = path.lostPackets;
     sample.largestNumber = path.newestLost;

@@ -3,12 +3,13 @@ import type { Instant } from '../../base/time.ts';
 import { earliest, NEVER } from '../../base/time.ts';
 import type { AckRange } from '../../wire/frames.ts';
 import { PATHS_MAX } from '../constants.ts';
-import { PacketContents } from '../packet-contents.ts';
+import type { PacketContents } from '../packet-contents.ts';
 import { AckProcessor } from './ack-processor.ts';
 import type { ContentsSink } from './loss-detector.ts';
 import { LossDetector } from './loss-detector.ts';
 import type { PathParts } from './recovery-path.ts';
 import { PROBES_PER_TIMEOUT, RecoveryPath } from './recovery-path.ts';
+import type { RecoveryScratch } from './scratch.ts';
 import { SENT_ASKS_FOR_ACK, SENT_LOST, SENT_MTU_PROBE, SENT_OUTSTANDING, SentLedger } from './sent-ledger.ts';
 
 /** A packet declared lost is remembered for so many probe timeouts, unless the ledger is full. */
@@ -48,18 +49,19 @@ export class Recovery {
   readonly #ledger: SentLedger;
   readonly #losses: LossDetector;
   readonly #acks: AckProcessor;
-  readonly #paths: (RecoveryPath | undefined)[] = [];
+  /** Most tunnels have one for all their lives, and this is an array of one. */
+  readonly #paths: (RecoveryPath | undefined)[] = [undefined];
   #active: RecoveryPath | undefined;
   #dueSince: Instant | undefined;
   /** Descending. */
   readonly #skipped: number[] = [];
-  /** Of the packet being written. */
-  readonly #contents: PacketContents = new PacketContents();
+  readonly #contents: PacketContents;
 
-  constructor(sink: ContentsSink, firstPacketNumber = 0) {
+  constructor(sink: ContentsSink, scratch: RecoveryScratch, firstPacketNumber = 0) {
+    this.#contents = scratch.contents;
     this.#ledger = new SentLedger(firstPacketNumber);
-    this.#losses = new LossDetector(this.#ledger, sink);
-    this.#acks = new AckProcessor(this.#ledger, this.#losses, this.#paths);
+    this.#losses = new LossDetector(this.#ledger, sink, scratch);
+    this.#acks = new AckProcessor(this.#ledger, this.#losses, this.#paths, scratch);
   }
 
   // Questions.
@@ -302,7 +304,7 @@ export class Recovery {
 
   // Memory.
 
-  /** For a tunnel that has been quiet: where nothing is in flight, everything is forgotten and the memory given back. */
+  /** For a tunnel that has fallen silent: where nothing is in flight, everything is forgotten and the memory given back. */
   trim(now: Instant): void {
     if (this.packetsInFlight > 0) return;
     while (this.#ledger.oldest < this.#ledger.next) this.#giveUpOldest(now);

@@ -7,6 +7,7 @@ import {
   ACKS_UNANSWERED_MAX,
   AckPolicy,
 } from '../../../../transport/recovery/ack-policy.ts';
+import { AckDraft } from '../../../../transport/scratch.ts';
 import { at } from './lab.ts';
 
 /** Plain data: asks for an ACK, and can wait for it. */
@@ -24,7 +25,7 @@ function warmUp(acks: AckPolicy, from: number, to: number, ms: number): void {
 
 /** How many ACKs go out for `packets` packets, `gapMs` apart, when the owner looks after each `batch`. */
 function acksFor(roundTripMs: number, packets: number, gapMs: number, batch: number): number {
-  const acks = new AckPolicy();
+  const acks = new AckPolicy(new AckDraft());
   acks.onRoundTrip(roundTripMs * MILLISECOND);
   warmUp(acks, 0, ACK_EAGER_PACKETS - 1, 0);
   let sent = 0;
@@ -45,12 +46,12 @@ function acksFor(roundTripMs: number, packets: number, gapMs: number, batch: num
 
 describe('an ACK', () => {
   it('is not due before anything came', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     expect([acks.deadline, acks.isOwed, acks.highest, acks.wantsAnswer]).toEqual([NEVER, false, -1, false]);
   });
 
   it('of one packet in order waits 25 ms for a second one, and is then due at once', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     data(acks, 0, 100);
     expect([acks.isOwed, acks.deadline]).toEqual([true, at(125)]);
     data(acks, 1, 103);
@@ -62,7 +63,7 @@ describe('an ACK', () => {
     ['that fills a gap', [0, 2, 1], 102],
     ['below all that came', [5, 3], 101],
   ])('is due at once for a packet %s', (_, numbers, ms) => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     for (const [index, number] of numbers.entries()) {
       acks.sent(false, at(100));
       data(acks, number, 100 + index);
@@ -71,19 +72,19 @@ describe('an ACK', () => {
   });
 
   it('is due at once when the first packet of all is not the first that was sent', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     data(acks, 1, 100);
     expect(acks.deadline).toBe(at(100));
   });
 
   it('is due at once for a packet whose sender waits on the answer', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     acks.received(0, true, true, at(100));
     expect(acks.deadline).toBe(at(100));
   });
 
   it('is never due for packets that do not ask, gaps or not, and they put nothing off', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     for (const number of [0, 1, 5, 3, 9]) acks.received(number, false, false, at(number));
     expect([acks.deadline, acks.isOwed, acks.highest]).toEqual([NEVER, false, 9]);
     data(acks, 10, 100);
@@ -92,7 +93,7 @@ describe('an ACK', () => {
   });
 
   it('that went out is owed again only when something else comes', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     data(acks, 0, 100);
     data(acks, 1, 101);
     acks.sent(false, at(101));
@@ -102,7 +103,7 @@ describe('an ACK', () => {
   });
 
   it('goes for every second of the first hundred packets, and again after a pause', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     acks.onRoundTrip(80 * MILLISECOND);
     const waits: number[] = [];
     for (let number = 0; number < 104; number += 2) {
@@ -135,7 +136,7 @@ describe('an ACK', () => {
   });
 
   it('does not hold back a sender whose window is small: 24 packets at once are acknowledged within 1 ms, then two by two', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     acks.onRoundTrip(100 * MILLISECOND);
     warmUp(acks, 0, 199, 0);
     // Each ACK lets the sender send as much again, a round trip later.
@@ -168,14 +169,14 @@ describe('an ACK', () => {
     [120, 10],
     [1_000, 25],
   ])('of one packet alone, at a round trip of %i ms, waits %i ms for a second', (roundTrip, wait) => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     acks.onRoundTrip(roundTrip * MILLISECOND);
     data(acks, 0, 100);
     expect(acks.deadline).toBe(at(100 + wait));
   });
 
   it('never waits longer than 25 ms, whatever the round trip', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     acks.onRoundTrip(2_000 * MILLISECOND);
     warmUp(acks, 0, 199, 0);
     data(acks, 200, 10);
@@ -184,7 +185,7 @@ describe('an ACK', () => {
   });
 
   it('names all that came, and how long ago the highest did', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     data(acks, 0, 100);
     data(acks, 4, 110);
     data(acks, 3, 112);
@@ -199,7 +200,7 @@ describe('an ACK', () => {
   });
 
   it('names 32 ranges at most, and among them what came since the last one', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     for (let number = 0; number < 200; number += 2) data(acks, number, number);
     acks.sent(false, at(200));
     expect(acks.frame(at(200)).ranges).toHaveLength(ACK_RANGES_SENT_MAX);
@@ -211,7 +212,7 @@ describe('an ACK', () => {
   });
 
   it('repeats nothing that an acknowledged one said (RFC 9000 §13.2.4)', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     for (const number of [0, 1, 4, 5, 8]) data(acks, number, number);
     acks.sent(true, at(10));
     data(acks, 9, 11);
@@ -228,10 +229,10 @@ describe('an ACK', () => {
   });
 
   it('wants an answer when many went out unacknowledged that repeat gaps, and not otherwise', () => {
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     warmUp(acks, 0, 100, 0);
     expect(acks.wantsAnswer).toBe(false);
-    const gappy = new AckPolicy();
+    const gappy = new AckPolicy(new AckDraft());
     for (let i = 0; i < ACKS_UNANSWERED_MAX; i++) {
       expect(gappy.wantsAnswer).toBe(false);
       data(gappy, 2 * i, i);

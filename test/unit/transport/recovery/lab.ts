@@ -5,6 +5,7 @@ import { CONTENT_STREAM_DATA, type PacketContents } from '../../../../transport/
 import type { ContentsSink } from '../../../../transport/recovery/loss-detector.ts';
 import { type AckOutcome, Recovery, type TimeoutOutcome } from '../../../../transport/recovery/recovery.ts';
 import type { RecoveryPath } from '../../../../transport/recovery/recovery-path.ts';
+import { RecoveryScratch } from '../../../../transport/recovery/scratch.ts';
 import { RttEstimator } from '../../../../transport/rtt.ts';
 import type { AckRange } from '../../../../wire/frames.ts';
 
@@ -70,7 +71,7 @@ export class Lab implements ContentsSink {
   readonly missing: number[] = [];
 
   constructor(options: { firstPacketNumber?: number; roundTripMs?: number; maximumMtu?: number } = {}) {
-    this.recovery = new Recovery(this, options.firstPacketNumber);
+    this.recovery = new Recovery(this, new RecoveryScratch(), options.firstPacketNumber);
     this.path = this.addPath(0, options.roundTripMs, options.maximumMtu);
   }
 

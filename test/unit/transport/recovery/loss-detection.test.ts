@@ -4,6 +4,7 @@ import { SeededRng } from '../../../../sim/rng.ts';
 import { AckPolicy } from '../../../../transport/recovery/ack-policy.ts';
 import { LostRun } from '../../../../transport/recovery/lost-run.ts';
 import { PACKET_THRESHOLD_MAX, Reordering } from '../../../../transport/recovery/reordering.ts';
+import { AckDraft } from '../../../../transport/scratch.ts';
 import { at, Lab } from './lab.ts';
 
 describe('a packet is lost (RFC 9002 §6.1)', () => {
@@ -280,7 +281,7 @@ describe('the reordering thresholds', () => {
   ])('learn a path that jitters %s: at most 2 %% of 10,000 packets are declared lost', (_, oneWay, jitter, perMs) => {
     const rng = new SeededRng(11);
     const lab = new Lab();
-    const acks = new AckPolicy();
+    const acks = new AckPolicy(new AckDraft());
     const arrivals = Array.from({ length: 10_000 }, (_, number) => ({
       number,
       ms: number / perMs + oneWay + jitter * rng.float(),

@@ -5,6 +5,7 @@ import { CONTENT_ACK } from '../../../../transport/packet-contents.ts';
 import { ACKS_UNANSWERED_MAX, AckPolicy } from '../../../../transport/recovery/ack-policy.ts';
 import { NumberSkipper, SKIP_GAP_MIN } from '../../../../transport/recovery/number-skipper.ts';
 import { SKIPPED_REMEMBERED_MAX } from '../../../../transport/recovery/recovery.ts';
+import { AckDraft } from '../../../../transport/scratch.ts';
 import { frameLength } from '../../../../wire/frames.ts';
 import { at, Lab } from './lab.ts';
 
@@ -98,7 +99,7 @@ interface Cost {
 function bulk(flight: number, skipper: NumberSkipper | undefined): Cost {
   const sender = new Lab({ roundTripMs: 100 });
   const reader = new Lab({ roundTripMs: 100 });
-  const [ofSender, ofReader] = [new AckPolicy(), new AckPolicy()];
+  const [ofSender, ofReader] = [new AckPolicy(new AckDraft()), new AckPolicy(new AckDraft())];
   reader.acked = (contents, index) => ofReader.onAckAcked(contents.offset(index));
   sender.controller.window = flight * 1_200;
   const tick = 0.5;
