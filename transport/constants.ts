@@ -28,6 +28,10 @@ export const PROBES_BEFORE_HANDSHAKE = 2;
 /** Sent when neither side has sent anything for this long; below the 30 s after which NATs forget. */
 export const KEEPALIVE_MIN: number = 20 * SECOND;
 export const KEEPALIVE_SPREAD: number = 5 * SECOND;
+/** A tunnel that has been silent for this long gives back the memory that only traffic needs. */
+export const REST_AFTER: number = 2 * SECOND;
+/** Tunnels rest on whole seconds: however many have fallen silent meanwhile, their node wakes once. */
+export const REST_STEP: number = 1 * SECOND;
 export const PATH_CHALLENGES_MAX = 3;
 /** A path validated this recently may be moved to again without a new challenge. */
 export const PATH_VALIDATION_LIFETIME: number = 30 * SECOND;

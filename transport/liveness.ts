@@ -2,7 +2,7 @@ import type { Rng } from '../base/rng.ts';
 import { randomBelow } from '../base/rng.ts';
 import type { Instant } from '../base/time.ts';
 import { after, NEVER } from '../base/time.ts';
-import { KEEPALIVE_MIN, KEEPALIVE_SPREAD, PROBES_BEFORE_HANDSHAKE } from './constants.ts';
+import { KEEPALIVE_MIN, KEEPALIVE_SPREAD, PROBES_BEFORE_HANDSHAKE, REST_AFTER, REST_STEP } from './constants.ts';
 
 /**
  * Whether the peer is there and whether anybody has use for it: when it was last heard, how long we wait for it, and when a packet
@@ -18,6 +18,8 @@ export class Liveness {
   /** When anything was last sent or opened. */
   #activeAt: Instant;
   #usedAt: Instant;
+  /** Nobody has used the tunnel since it gave back what only traffic needs. */
+  #isResting = false;
   #probesUnheard = 0;
   #keepaliveInterval: number = KEEPALIVE_MIN;
 
@@ -59,6 +61,16 @@ export class Liveness {
     return after(this.#activeAt, this.#keepaliveInterval);
   }
 
+  /** It rests until somebody uses the tunnel: keepalives do not wake it. */
+  get isResting(): boolean {
+    return this.#isResting;
+  }
+
+  get restDue(): Instant {
+    if (this.#isResting) return NEVER;
+    return (Math.ceil((this.#activeAt + REST_AFTER) / REST_STEP) * REST_STEP) as Instant;
+  }
+
   noteAsked(now: Instant): void {
     this.#askedAt ??= now;
   }
@@ -77,10 +89,15 @@ export class Liveness {
 
   noteUse(now: Instant): void {
     this.#usedAt = now;
+    this.#isResting = false;
   }
 
   noteSent(now: Instant): void {
     this.#activeAt = now;
+  }
+
+  noteRest(): void {
+    this.#isResting = true;
   }
 
   noteProbe(): void {

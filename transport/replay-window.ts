@@ -7,11 +7,13 @@ import { MILLISECOND } from '../base/time.ts';
  * is called after the packet has opened, so nothing unauthenticated ever moves the window.
  *
  * It starts small, for the many idle tunnels, and doubles while traffic runs through the whole of it in less than
- * `GROW_WITHIN`: reordering of a fixed time spans more numbers the faster they come.
+ * `GROW_WITHIN`: reordering of a fixed time spans more numbers the faster they come. `trim` makes it small again.
  */
 export interface ReplayWindow {
   check(packetNumber: number): boolean;
   commit(packetNumber: number, now: Instant): void;
+  /** For a tunnel that has fallen silent: nothing old is under way any more. */
+  trim(): void;
   readonly size: number;
 }
 
@@ -56,6 +58,10 @@ export class SlidingReplayWindow implements ReplayWindow {
     this.#bits[bit >>> 5]! |= 1 << (bit & 31);
   }
 
+  trim(): void {
+    if (this.#size > REPLAY_WINDOW_MIN) this.#resize(REPLAY_WINDOW_MIN);
+  }
+
   /** `&` takes numbers modulo 2^32, so the low bits of any packet number below 2^53 are right. */
   #isSet(packetNumber: number): boolean {
     const bit = packetNumber & (this.#size - 1);
@@ -86,21 +92,20 @@ export class SlidingReplayWindow implements ReplayWindow {
   #noteCrossing(now: Instant): void {
     if (this.#crossingSince !== undefined && this.#next - this.#crossingFrom < this.#size) return;
     const quick = this.#crossingSince !== undefined && now - this.#crossingSince < GROW_WITHIN;
-    if (quick && this.#size < REPLAY_WINDOW_MAX) this.#grow();
+    if (quick && this.#size < REPLAY_WINDOW_MAX) this.#resize(2 * this.#size);
     this.#crossingFrom = this.#next;
     this.#crossingSince = now;
   }
 
-  #grow(): void {
-    const grown = new SlidingReplayWindow(this.#size * 2);
-    // What fell out of the smaller window is unknown, so it counts as seen.
-    grown.#bits.fill(0xffff_ffff);
-    for (let number = Math.max(0, this.#next - this.#size); number < this.#next; number++) {
+  #resize(size: number): void {
+    // What fell out of a smaller window is unknown, so it counts as seen.
+    const bits = new Uint32Array(size / 32).fill(0xffff_ffff);
+    for (let number = Math.max(0, this.#next - Math.min(this.#size, size)); number < this.#next; number++) {
       if (this.#isSet(number)) continue;
-      const bit = number & (grown.#size - 1);
-      grown.#bits[bit >>> 5]! &= ~(1 << (bit & 31));
+      const bit = number & (size - 1);
+      bits[bit >>> 5]! &= ~(1 << (bit & 31));
     }
-    this.#bits = grown.#bits;
-    this.#size = grown.#size;
+    this.#bits = bits;
+    this.#size = size;
   }
 }

@@ -360,7 +360,7 @@ export class Tunnel implements Queued {
     next = earliest(next, keys.sessions.nextExpiry(paths.probeTimeout, liveness.heardAt));
     next = earliest(next, earliest(outreach.nextTimeout(), this.#peerDeadline()));
     if (this.#state !== 'open') return next;
-    next = earliest(next, liveness.keepaliveDue);
+    next = earliest(next, earliest(liveness.keepaliveDue, liveness.restDue));
     const path = paths.active;
     if (path === undefined) return next;
     next = earliest(next, earliest(recovery.nextTimeout(), writer.paceAt));
@@ -377,6 +377,7 @@ export class Tunnel implements Queued {
       return;
     }
     outreach.handleTimeout(this.allRoutes, randomBelow(this.#node.rng, 1_000) / 1_000, now);
+    if (this.#state === 'open' && liveness.restDue <= now) this.#rest(now);
     if (this.#state === 'open' && liveness.keepaliveDue <= now) this.#keepalive(now);
     if (this.#peerDeadline() <= now) {
       this.end({ kind: 'peer-timeout' });
@@ -394,9 +395,17 @@ export class Tunnel implements Queued {
     return this.#state === 'open' ? liveness.answerDeadline(recovery.dueSince) : NEVER;
   }
 
-  #keepalive(now: Instant): void {
-    const { recovery, outbox, liveness } = this.#parts;
+  /** Most tunnels are silent most of the time: what only traffic needs is made anew when there is some, and for a keepalive. */
+  #rest(now: Instant): void {
+    const { recovery, replay, streams, liveness } = this.#parts;
     recovery.trim(now);
+    replay.trim();
+    streams.trim();
+    liveness.noteRest();
+  }
+
+  #keepalive(now: Instant): void {
+    const { outbox, liveness } = this.#parts;
     outbox.pushControl({ kind: 'ping' });
     liveness.noteSent(now);
     liveness.drawKeepalive();
@@ -436,6 +445,7 @@ export class Tunnel implements Queued {
     }
     const transmit = this.#write(buffer, now);
     if (transmit !== undefined) liveness.noteSent(now);
+    else if (liveness.isResting) this.#rest(now);
     if (!writer.isKeySpent) return transmit;
     this.close('KEY_LIMIT', '', now);
     return transmit ?? this.pollTransmit(buffer, now);

@@ -141,4 +141,6 @@ class HastyWindow implements ReplayWindow {
   }
 
   commit(): void {}
+
+  trim(): void {}
 }

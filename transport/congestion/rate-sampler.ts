@@ -2,6 +2,9 @@ import type { Instant } from '../../base/time.ts';
 import { SECOND } from '../../base/time.ts';
 import type { RateSample } from './controller.ts';
 
+/** What the columns take for one packet. */
+export const DELIVERY_BYTES = 41;
+
 /**
  * Delivery-rate estimation (draft-ietf-ccwg-bbr §4.1): how fast the network really delivers. Every packet remembers how much had
  * been delivered when it left; when it is acknowledged, what was delivered meanwhile over the time that took is a rate. The time
@@ -20,14 +23,15 @@ export class DeliveryRecords {
   readonly sentInFlight: Float64Array;
   readonly isAppLimited: Uint8Array;
 
-  constructor(capacity: number) {
+  /** At the beginning of the buffer, which the owner may have more columns in. */
+  constructor(capacity: number, buffer: ArrayBuffer = new ArrayBuffer(DELIVERY_BYTES * capacity)) {
     this.capacity = capacity;
-    this.delivered = new Float64Array(capacity);
-    this.deliveredAt = new Float64Array(capacity);
-    this.firstSentAt = new Float64Array(capacity);
-    this.lost = new Float64Array(capacity);
-    this.sentInFlight = new Float64Array(capacity);
-    this.isAppLimited = new Uint8Array(capacity);
+    this.delivered = new Float64Array(buffer, 0, capacity);
+    this.deliveredAt = new Float64Array(buffer, 8 * capacity, capacity);
+    this.firstSentAt = new Float64Array(buffer, 16 * capacity, capacity);
+    this.lost = new Float64Array(buffer, 24 * capacity, capacity);
+    this.sentInFlight = new Float64Array(buffer, 32 * capacity, capacity);
+    this.isAppLimited = new Uint8Array(buffer, 40 * capacity, capacity);
   }
 
   /** For an owner that grows: slot `from` here becomes slot `to` there. */

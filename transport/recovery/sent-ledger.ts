@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import { DeliveryRecords } from '../congestion/rate-sampler.ts';
+import { DELIVERY_BYTES, DeliveryRecords } from '../congestion/rate-sampler.ts';
 import type { PacketContents } from '../packet-contents.ts';
 import { ContentsRing } from './contents-ring.ts';
 
@@ -175,17 +175,19 @@ export class LedgerColumns {
   constructor(capacity: number) {
     this.capacity = capacity;
     // One buffer for all, the widest first: small ledgers are many, and a buffer of its own costs more than a short column.
-    const buffer = new ArrayBuffer(SLOT_BYTES * capacity);
-    this.sentAt = new Float64Array(buffer, 0, capacity);
-    this.lostAt = new Float64Array(buffer, 8 * capacity, capacity);
-    this.sequence = new Float64Array(buffer, 16 * capacity, capacity);
-    this.contentsAt = new Float64Array(buffer, 24 * capacity, capacity);
-    this.skip = new Uint32Array(buffer, 32 * capacity, capacity);
-    this.contentsCount = new Uint16Array(buffer, 36 * capacity, capacity);
-    this.bytes = new Uint16Array(buffer, 38 * capacity, capacity);
-    this.flags = new Uint8Array(buffer, 40 * capacity, capacity);
-    this.path = new Uint8Array(buffer, 41 * capacity, capacity);
-    this.delivery = new DeliveryRecords(capacity);
+    const buffer = new ArrayBuffer((DELIVERY_BYTES + SLOT_BYTES) * capacity);
+    this.delivery = new DeliveryRecords(capacity, buffer);
+    // Aligned, since there are a multiple of eight slots.
+    const at = DELIVERY_BYTES * capacity;
+    this.sentAt = new Float64Array(buffer, at, capacity);
+    this.lostAt = new Float64Array(buffer, at + 8 * capacity, capacity);
+    this.sequence = new Float64Array(buffer, at + 16 * capacity, capacity);
+    this.contentsAt = new Float64Array(buffer, at + 24 * capacity, capacity);
+    this.skip = new Uint32Array(buffer, at + 32 * capacity, capacity);
+    this.contentsCount = new Uint16Array(buffer, at + 36 * capacity, capacity);
+    this.bytes = new Uint16Array(buffer, at + 38 * capacity, capacity);
+    this.flags = new Uint8Array(buffer, at + 40 * capacity, capacity);
+    this.path = new Uint8Array(buffer, at + 41 * capacity, capacity);
   }
 
   copy(from: number, target: LedgerColumns, to: number): void {

@@ -26,6 +26,11 @@ export class Scheduler<T extends Queued> {
     return !(this.#fresh[0]!.isEmpty && this.#fresh[1]!.isEmpty && this.#fresh[2]!.isEmpty);
   }
 
+  trim(): void {
+    for (const ring of this.#resend) ring.trim();
+    for (const ring of this.#fresh) ring.trim();
+  }
+
   /** The ring whose turn it is, `undefined` where none has anything that may go. */
   next(mayBeFresh: boolean): Ring<T> | undefined {
     for (let priority = PRIORITY_HIGH; priority <= PRIORITY_BULK; priority++) {
@@ -58,7 +63,7 @@ export class Ring<T extends Queued> {
   readonly needsCredit: boolean;
   readonly #bit: number;
   /** Circular, its length a power of two. */
-  #places: (T | undefined)[] = [];
+  #places: (T | undefined)[] = NO_PLACES;
   #head = 0;
   #length = 0;
   #stale = 0;
@@ -101,6 +106,11 @@ export class Ring<T extends Queued> {
     this.#append(item);
   }
 
+  /** A few places are kept for whoever comes next, until here. */
+  trim(): void {
+    if (this.#length === 0) this.#places = NO_PLACES;
+  }
+
   #add(item: T): void {
     item.counted |= this.#bit;
     if ((item.placed & this.#bit) !== 0) {
@@ -136,7 +146,7 @@ export class Ring<T extends Queued> {
       this.#dropFirst();
     }
     this.#stale = 0;
-    if (this.#places.length > PLACES_MIN) this.#places = [];
+    if (this.#places.length > PLACES_MIN) this.#places = NO_PLACES;
   }
 
   /** Forgets the places out of date, and memory with them. */
@@ -167,3 +177,5 @@ export class Ring<T extends Queued> {
 }
 
 const PLACES_MIN = 16;
+/** What every ring without places shares. */
+const NO_PLACES: never[] = [];

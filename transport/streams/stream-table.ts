@@ -147,6 +147,12 @@ export class StreamTable {
     this.window.shrinkUnused(now);
   }
 
+  trim(): void {
+    this.scheduler.trim();
+    this.control.trim();
+    this.events.trim();
+  }
+
   /** The peer opened a stream, or one of its streams has ended. */
   considerStreams(): void {
     if (this.peer.raise()) this.maxStreamsIsDue = true;

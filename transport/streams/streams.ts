@@ -166,6 +166,11 @@ export class Streams {
     this.#table.shrinkUnused(now);
   }
 
+  /** Gives back memory that nothing stands in. */
+  trim(): void {
+    this.#table.trim();
+  }
+
   // What goes into packets, and what became of it.
 
   /** Whether the peer has everything that was written, and knows how each half that has ended did. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MILLISECOND, SECOND } from '../../../base/time.ts';
+import { type Instant, MILLISECOND, SECOND } from '../../../base/time.ts';
+import { SlidingReplayWindow } from '../../../transport/replay-window.ts';
 import { bytesOf, DELAY, downs, Lab, ROUND_TRIP, type SentPacket, watch } from './lab.ts';
 
 const MINUTE = 60 * SECOND;
@@ -69,6 +70,32 @@ describe('an idle tunnel', () => {
       const wakes = lab.world.network.timeouts(name) - before[index]!;
       expect(wakes, `${name}, ${keepalives} keepalives`).toBeLessThanOrEqual(keepalives + 1);
     }
+  });
+
+  it('gives back what only traffic needs once it has been silent for two to three seconds, and then with each keepalive', () => {
+    const trims: Instant[] = [];
+    class Watched extends SlidingReplayWindow {
+      override trim(): void {
+        super.trim();
+        trims.push(lab.now);
+      }
+    }
+    const lab = Lab.open({ parts: { createReplayWindow: () => new Watched() } });
+    lab.run(3 * SECOND);
+    trims.length = 0;
+    lab.converse({ span: 10 * SECOND, interval: 1_500 * MILLISECOND });
+    expect(trims).toEqual([]);
+    const end = lab.now;
+    lab.run(3 * SECOND);
+    // Both at once: on a whole second.
+    expect(trims.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(trims).size).toBe(1);
+    expect(trims[0]! % SECOND).toBe(0);
+    expect(trims[0]! - end).toBeGreaterThan(0);
+    trims.length = 0;
+    const sent = watch(lab);
+    lab.run(2 * MINUTE);
+    expect(trims.length).toBeGreaterThanOrEqual(2 * pings(sent).length);
   });
 
   it('survives the loss of keepalives', () => {

@@ -278,12 +278,47 @@ describe('the replay window grows', () => {
         else if (draw < 200) number = Math.max(start, model.next - 1 - rng.below(Math.floor(model.size * 1.2)));
         else if (draw === 999) number = model.next + rng.below(model.size);
         if (number > 2 ** 53 - 1) break;
+        if (draw === 998 && step < 40_000) model.trim();
         const [actual, expected] = model.take(number, step);
         if (actual !== expected) {
           expect.fail(`seed ${seed}, step ${step}: ${number} of ${model.next}, size ${model.size}: ${actual}`);
         }
       }
       expect(model.size, `seed ${seed}`).toBe(REPLAY_WINDOW_MAX);
+    }
+  });
+});
+
+describe('a replay window that is trimmed', () => {
+  it('has its first size again, and grows anew', () => {
+    const receiver = new Receiver(0);
+    const from = cross(receiver, 0, 20);
+    expect(receiver.window.size).toBeGreaterThan(4 * W);
+    receiver.window.trim();
+    expect(receiver.window.size).toBe(W);
+    cross(receiver, from, 3);
+    expect(receiver.window.size).toBeGreaterThan(W);
+  });
+
+  it('opens nothing that was seen or too old, and keeps open what is left in it', () => {
+    const receiver = new Receiver(0);
+    for (let number = 0; number < 10 * W; number++) if (number % 3 !== 0) receiver.take(number);
+    const highest = 10 * W - 1;
+    receiver.window.trim();
+    for (let number = 0; number <= highest; number++) {
+      const isOpen = number > highest - W && number % 3 === 0;
+      expect(receiver.window.check(number), `${number}`).toBe(isOpen);
+    }
+    expect(receiver.take(highest + 1)).toBe(true);
+    expect(receiver.take(highest + 1)).toBe(false);
+  });
+
+  it('of which little was used takes what has not come yet', () => {
+    const receiver = new Receiver(0);
+    for (let number = 0; number < 100; number += 2) receiver.take(number);
+    receiver.window.trim();
+    for (let number = 0; number < W; number++) {
+      expect(receiver.take(number), `${number}`).toBe(number >= 100 || number % 2 === 1);
     }
   });
 });
@@ -297,6 +332,11 @@ class Model {
 
   get size(): number {
     return this.#window.size;
+  }
+
+  trim(): void {
+    this.#window.trim();
+    this.#edge = Math.max(this.#edge, this.next - this.size);
   }
 
   take(number: number, now: number): [boolean, boolean] {
