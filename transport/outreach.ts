@@ -20,7 +20,8 @@ const COOKIE_REPEATS_MAX = 4;
 export class Outreach {
   readonly #initiator: Initiator;
   readonly #toSend: BoundedQueue<Route> = new BoundedQueue(2 * PATHS_MAX);
-  readonly #cookies: Map<string, HeldCookie> = new Map();
+  /** By route; none before the first that a responder under load gave. */
+  #cookies: Map<string, HeldCookie> | undefined;
   #attempt: Attempt | undefined;
   #cookieRepeats = 0;
 
@@ -78,6 +79,7 @@ export class Outreach {
     const { crypto, peer } = this.#initiator;
     const cookie = HeldCookie.from(crypto, peer.staticKey, packet, this.#attempt.handshake.message, now);
     if (cookie === undefined) return 'not-authentic';
+    this.#cookies ??= new Map();
     if (!this.#cookies.has(route.key) && this.#cookies.size >= PATHS_MAX) this.#cookies.clear();
     this.#cookies.set(route.key, cookie);
     // At once, but not for ever: a responder that keeps asking gets the ordinary retries.
@@ -92,7 +94,7 @@ export class Outreach {
     const route = this.#toSend.shift();
     if (route === undefined || this.#attempt === undefined) return undefined;
     const { message } = this.#attempt.handshake;
-    this.#cookies.get(route.key)?.sign(this.#initiator.crypto, message, now);
+    this.#cookies?.get(route.key)?.sign(this.#initiator.crypto, message, now);
     buffer.set(message);
     this.#attempt.noteSentTo(route.key);
     // What one source's cookie signed is of no use to the next.

@@ -97,7 +97,7 @@ export class Path {
 
 /** The ways to one peer; at most `PATHS_MAX`, the oldest candidate gives way. */
 export class PathTable {
-  /** Those that leave are left out of the next array; this one may be walked meanwhile. */
+  /** Those that come or leave are in or out of the next array, which is as long as it needs to be; this one may be walked meanwhile. */
   #paths: readonly Path[] = [];
   #active: Path | undefined;
   readonly #removed: Path[] = [];
@@ -121,7 +121,7 @@ export class PathTable {
     if (known !== undefined) return known;
     if (this.#paths.length >= PATHS_MAX && !this.#makeRoom()) return undefined;
     const path = new Path(route);
-    this.#paths = [...this.#paths, path];
+    this.#paths = this.#paths.concat(path);
     return path;
   }
 

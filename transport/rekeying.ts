@@ -29,8 +29,8 @@ export class Rekeying {
   readonly #incarnation: Uint8Array;
   readonly #bucket: TokenBucket;
   #attempt: Attempt | undefined;
-  /** The peer's initiation that we answered last, to answer its repetition alike. */
-  #answered: { readonly initiation: Uint8Array; readonly response: Uint8Array } | undefined;
+  /** The peer's initiation that we answered last, to answer its repetition alike until the peer is heard in that session. */
+  #answered: Answered | undefined;
 
   constructor(options: RekeyingOptions, now: Instant) {
     this.#context = options.context;
@@ -84,8 +84,14 @@ export class Rekeying {
     if (handshake.kind === 'refused') return refuse(handshake.reason);
     const outcome = this.#answerWith(handshake, message, state, now);
     handshake.wipe();
-    if (outcome.kind === 'answer') this.#answered = { initiation: bytes.slice(), response: outcome.message };
+    if (outcome.kind !== 'answer') return outcome;
+    this.#answered = { initiation: bytes.slice(), response: outcome.message, session: outcome.session };
     return outcome;
+  }
+
+  /** The peer has been heard in it: if it was ours to answer, the answer has arrived. */
+  noteConfirmed(session: Session): void {
+    if (this.#answered?.session === session) this.#answered = undefined;
   }
 
   #answerWith(handshake: ResponderHandshake, message: InnerInitiation, state: RekeyState, now: Instant): RekeyOutcome {
@@ -132,6 +138,12 @@ export interface RekeyingOptions {
   readonly initiator: Initiator;
   readonly ids: SessionIds;
   readonly incarnation: Uint8Array;
+}
+
+interface Answered {
+  readonly initiation: Uint8Array;
+  readonly response: Uint8Array;
+  readonly session: Session | undefined;
 }
 
 /** What the tunnel knows of its peer at that moment. */

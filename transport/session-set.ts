@@ -12,8 +12,8 @@ const SESSIONS_MAX = 16;
  */
 export class SessionSet {
   readonly #drop: (session: Session) => void;
-  /** Those that leave are left out of the next array; this one may be walked meanwhile. */
-  #sessions: Session[] = [];
+  /** Those that come or leave are in or out of the next array, which is as long as it needs to be; this one may be walked meanwhile. */
+  #sessions: readonly Session[] = [];
   #sending: Session | undefined;
 
   /** `drop` is told of each session that leaves, to wipe its keys and free its id. */
@@ -43,8 +43,7 @@ export class SessionSet {
   add(session: Session, now: Instant): void {
     // A crossing handshake may complete after a better session was confirmed; then it is not needed any more.
     if (this.#sessions.some((other) => other.isConfirmed && other.isBefore(session))) session.replacedAt = now;
-    this.#sessions.push(session);
-    this.#sessions.sort((a, b) => (a.isBefore(b) ? -1 : 1));
+    this.#sessions = this.#sessions.concat(session).sort((a, b) => (a.isBefore(b) ? -1 : 1));
     if (this.#sessions.length > SESSIONS_MAX) this.#dropLast();
     this.#choose();
   }

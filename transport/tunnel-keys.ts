@@ -110,6 +110,7 @@ export class TunnelKeys {
     const before = this.sessions.sending;
     const wasConfirmed = before?.isConfirmed === true;
     this.sessions.confirm(session, now);
+    this.#rekeying.noteConfirmed(session);
     const { sending } = this.sessions;
     return wasConfirmed && sending !== before ? sending : undefined;
   }

@@ -47,8 +47,8 @@ export class PeerIds {
   #next = 0;
   #ended = 0;
   #limit: number = STREAMS_INITIAL;
-  /** At most as many as may be open at once: a missing one has not ended. */
-  readonly #missing: Set<number> = new Set();
+  /** At most as many as may be open at once: a missing one has not ended. None, before any was. */
+  #missing: Set<number> | undefined;
 
   constructor(concurrentMax: number) {
     this.#concurrentMax = concurrentMax;
@@ -60,7 +60,7 @@ export class PeerIds {
 
   /** Opened and not ended. */
   get alive(): number {
-    return this.#next - this.#missing.size - this.#ended;
+    return this.#next - (this.#missing?.size ?? 0) - this.#ended;
   }
 
   get isFull(): boolean {
@@ -72,13 +72,16 @@ export class PeerIds {
   }
 
   wasOpened(number: number): boolean {
-    return number < this.#next && !this.#missing.has(number);
+    return number < this.#next && !this.#missing?.has(number);
   }
 
   open(number: number): void {
     assert(this.allows(number) && !this.wasOpened(number), 'a stream is opened once, within the limit');
-    if (this.#missing.delete(number)) return;
-    for (let skipped = this.#next; skipped < number; skipped++) this.#missing.add(skipped);
+    if (this.#missing?.delete(number)) return;
+    for (; this.#next < number; this.#next++) {
+      this.#missing ??= new Set();
+      this.#missing.add(this.#next);
+    }
     this.#next = number + 1;
   }
 
