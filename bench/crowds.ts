@@ -4,8 +4,8 @@ import type { Workshop } from './rig/workshop.ts';
 
 /** Many peers of one daemon, in its book and not connected yet. */
 export interface Crowd {
-  /** Has the daemon make a tunnel to each of them. */
-  connect(): Promise<void>;
+  /** Has the daemon make a tunnel to so many more of them, or to all that are left. */
+  connect(count?: number): Promise<void>;
 }
 
 /** So many at once as a node starts handshakes without a pause. */
@@ -21,7 +21,9 @@ export async function gatherCrowd(workshop: Workshop, daemon: DaemonProcess, cou
   await crowd.ask({ kind: 'meet', record: await daemon.node.record() }, 'met', START_MS_MAX);
   await eachOf(members, ({ record, endpoint }) => daemon.node.addPeer({ record, endpoints: [endpoint] }));
   // It is the daemon that begins: what strangers may cost one that is asked is limited by source, and these have one.
-  const connect = (): Promise<void> => eachOf(members, ({ name }) => daemon.node.ping(name, { timeout: PING_MS_MAX }));
+  const strangers = [...members];
+  const connect = (count: number = strangers.length): Promise<void> =>
+    eachOf(strangers.splice(0, count), ({ name }) => daemon.node.ping(name, { timeout: PING_MS_MAX }));
   return { connect };
 }
 

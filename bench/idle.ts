@@ -25,7 +25,8 @@ export const idleBench: NodeBench = {
           progress(`${peers} peers, ${Math.round(second)} of ${seconds} s`);
           await sleep(1_000 * Math.min(STEP_SECONDS, seconds - second));
         }
-        const [after, costAfter] = [await daemon.node.status(), await daemon.usage()];
+        // Nor is telling of a thousand peers: that costs as much as they do in ten seconds.
+        const [costAfter, after] = [await daemon.usage(), await daemon.node.status()];
         const elapsed = (costAfter.at - cost.at) / 1_000;
         const name = caseOf(peers);
         figures.add(name, 'cpu', '% of a core', (costAfter.cpuMs - cost.cpuMs) / (10 * elapsed));
