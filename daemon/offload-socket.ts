@@ -52,6 +52,8 @@ export interface OffloadSocket {
   readonly received: Uint8Array;
   /** A `struct sockaddr`. */
   readonly sender: Uint8Array;
+  /** Where `dgram` has not taken the descriptor: nobody else closes it. */
+  close(): void;
 }
 
 /** Whether what `send` gave means that the kernel will take it later. */
@@ -189,6 +191,10 @@ class LinuxSocket implements OffloadSocket {
     const from = this.#fromAddress + offset;
     const sent = this.#libc.sendto(this.descriptor, from, length, MSG_DONTWAIT, this.#toAddress, to.length);
     return sent < 0 ? -this.#ffi.errno() : sent;
+  }
+
+  close(): void {
+    this.#libc.close(this.descriptor);
   }
 
   receive(): number {

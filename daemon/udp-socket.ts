@@ -185,7 +185,8 @@ export class UdpSocket {
     let offload: OffloadSocket | undefined;
     try {
       offload = openOffload(address, options);
-      socket.bind({ ...(offload === undefined ? { address, port } : { fd: offload.descriptor }), exclusive: true });
+      if (offload === undefined) socket.bind({ address, port, exclusive: true });
+      else handOver(offload, socket);
       await promise;
       offload?.claim();
     } catch (error) {
@@ -367,6 +368,16 @@ function openOffload(host: string, { port = 0, ffi }: UdpSocketOptions): Offload
     return openOffloadSocket(ffi, { host, port, bufferBytes: SOCKET_BUFFER_BYTES });
   } catch (error) {
     throw error instanceof NativeBindError ? new BindError(error.code, host, port) : error;
+  }
+}
+
+/** `dgram` takes a descriptor at once or throws; from here on it is closed with the socket, or closed already. */
+function handOver(offload: OffloadSocket, socket: Socket): void {
+  try {
+    socket.bind({ fd: offload.descriptor, exclusive: true });
+  } catch (error) {
+    offload.close();
+    throw error;
   }
 }
 

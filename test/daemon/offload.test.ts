@@ -1,4 +1,4 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { constants } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { randomBytes } from '../../base/rng.ts';
@@ -16,7 +16,7 @@ const V4_LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 const V6_LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const ffi = await loadFfi();
 const probe = ffi && openOffloadSocket(ffi, { host: '127.0.0.1', port: 0, bufferBytes: 4_096 });
-if (probe !== undefined) closeDescriptor(probe.descriptor);
+probe?.close();
 const canCut = probe?.sendsSegments === true && probe.joinsReceived;
 
 const opened: UdpSocket[] = [];
@@ -34,12 +34,6 @@ async function open(options: Partial<UdpSocketOptions> = {}): Promise<{ socket: 
   const socket = await UdpSocket.open({ index: 0, ffi, listener, ...options });
   opened.push(socket);
   return { socket, reads };
-}
-
-/** The socket of `dgram` closes a descriptor that it was given. */
-function closeDescriptor(fd: number): void {
-  const socket = createSocket('udp4');
-  socket.bind({ fd }, () => socket.close());
 }
 
 function total(reads: readonly Uint8Array[]): number {
@@ -175,6 +169,22 @@ describe.skipIf(!canCut)(`a socket that the kernel helps (skipped where there is
       without!.systemCode,
     ]);
     await expect(open({ host: '192.0.2.1' })).rejects.toThrow('EADDRNOTAVAIL');
+  });
+
+  it('leaves nothing behind where `dgram` does not take it', async () => {
+    const { socket } = await open({ host: '127.0.0.1' });
+    const where = { host: '127.0.0.1', port: socket.localPort };
+    await socket.close();
+    const create = (options: SocketOptions): Socket => {
+      const refusing = createSocket(options);
+      refusing.bind = () => {
+        throw Object.assign(new Error('no'), { code: 'ENOMEM' });
+      };
+      return refusing;
+    };
+    await expect(open({ ...where, createSocket: create })).rejects.toMatchObject({ systemCode: 'ENOMEM' });
+    // Its port is free again.
+    expect((await open(where)).socket.localPort).toBe(where.port);
   });
 
   it("is nobody else's to bind, whatever they allow others themselves", async () => {
