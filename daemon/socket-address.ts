@@ -25,21 +25,22 @@ export function encodeSocketAddress(family: number, host: string, port: number):
 /** An address as the kernel gave it; IPv4 in its mapped form is IPv4. */
 export interface ReadAddress {
   readonly endpoint: IpEndpoint;
-  /** Of a link-local address: the interface, as `dgram` writes it; else empty. */
-  readonly zone: string;
+  /** Of a link-local address: the number of the interface; else 0. */
+  readonly scope: number;
 }
 
 export function decodeSocketAddress(bytes: Uint8Array): ReadAddress | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const family = new Uint16Array(bytes.slice(0, 2).buffer)[0];
   const port = view.getUint16(2);
-  if (family === AF_INET) return { endpoint: ipEndpoint(bytes.slice(4, 8), port), zone: '' };
+  if (family === AF_INET) return { endpoint: ipEndpoint(bytes.slice(4, 8), port), scope: 0 };
   if (family !== AF_INET6) return undefined;
   const scope = new Uint32Array(bytes.slice(24, 28).buffer)[0]!;
-  return { endpoint: ipEndpoint(bytes.slice(8, 24), port), zone: scope === 0 ? '' : zoneName(scope) };
+  return { endpoint: ipEndpoint(bytes.slice(8, 24), port), scope };
 }
 
-function zoneName(scope: number): string {
+/** An interface as `dgram` writes it behind an address. The system looks at all that there are. */
+export function zoneName(scope: number): string {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     for (const address of addresses ?? []) {
       if (address.family === 'IPv6' && address.scopeid === scope) return `%${name}`;

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { LruMap } from '../base/bounded.ts';
 import { EMPTY, equal } from '../base/bytes.ts';
 import { BASE_MTU } from '../transport/constants.ts';
 import type { DirectRoute } from '../transport/route.ts';
@@ -6,7 +7,14 @@ import { directRoute } from '../transport/route.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { formatIpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
 import { parseIpAddress, zoneOf } from './ip-text.ts';
-import { AF_INET, AF_INET6, decodeSocketAddress, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './socket-address.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  decodeSocketAddress,
+  encodeSocketAddress,
+  SOCKET_ADDRESS_BYTES,
+  zoneName,
+} from './socket-address.ts';
 
 /**
  * A direct route as the socket that it leaves through knows it. Its names are made when somebody asks: what comes from a forged
@@ -67,6 +75,7 @@ export class UdpRoute implements DirectRoute {
 
 /** Of each generation. A live tunnel has a few paths, a node a thousand tunnels; a flood of forged sources fills it and no more. */
 export const ROUTES_MAX = 8_192;
+const ZONES_MAX = 64;
 
 /**
  * The routes of one socket: the same object for the same address as long as it is remembered. At most two generations are: the
@@ -82,6 +91,8 @@ export class UdpRouteTable {
   #last: UdpRoute | undefined;
   #lastRead: UdpRoute | undefined;
   readonly #lastAddress: Uint8Array = new Uint8Array(SOCKET_ADDRESS_BYTES);
+  /** By the number of the interface: to ask for its name costs as much as many reads, and a flood may have a new sender in each. */
+  readonly #zones: LruMap<number, string> = new LruMap(ZONES_MAX);
 
   constructor(options: UdpRouteTableOptions) {
     this.#options = options;
@@ -118,10 +129,19 @@ export class UdpRouteTable {
     if (this.#lastRead !== undefined && equal(bytes, this.#lastAddress)) return this.#lastRead;
     const read = decodeSocketAddress(bytes);
     if (read === undefined) return undefined;
-    const route = this.from(`${this.#hostOf(read.endpoint)}${read.zone}`, read.endpoint.port);
+    const route = this.from(`${this.#hostOf(read.endpoint)}${this.#zoneOf(read.scope)}`, read.endpoint.port);
     this.#lastAddress.set(bytes);
     this.#lastRead = route;
     return route;
+  }
+
+  #zoneOf(scope: number): string {
+    if (scope === 0) return '';
+    const known = this.#zones.get(scope);
+    if (known !== undefined) return known;
+    const zone = (this.#options.zoneName ?? zoneName)(scope);
+    this.#zones.set(scope, zone);
+    return zone;
   }
 
   #hostOf(remote: IpEndpoint): string {
@@ -137,6 +157,8 @@ export interface UdpRouteTableOptions {
   readonly isDualStack: boolean;
   /** Whether a packet that a link does not carry is lost, as it must be for a path MTU search, and not cut into fragments. */
   readonly carriesLarge: boolean;
+  /** The system's where it is left out. */
+  readonly zoneName?: (scope: number) => string;
 }
 
 /** The largest payload of UDP over IPv4. */

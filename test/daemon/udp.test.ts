@@ -13,6 +13,7 @@ import { isRecordError, signIdentityRecord } from '../../crypto/records.ts';
 import { systemNow } from '../../daemon/clock.ts';
 import { EndpointDriver, type EndpointDriverOptions } from '../../daemon/endpoint-driver.ts';
 import { parseIpAddress } from '../../daemon/ip-text.ts';
+import { AF_INET6, encodeSocketAddress } from '../../daemon/socket-address.ts';
 import { SystemRng } from '../../daemon/system-rng.ts';
 import { ROUTES_MAX, UdpRouteTable } from '../../daemon/udp-route.ts';
 import { BindError, type UdpListener, UdpSocket, type UdpSocketOptions } from '../../daemon/udp-socket.ts';
@@ -24,6 +25,7 @@ import { INITIATION_BYTES, writeInitiationHeader } from '../../wire/packet.ts';
 import { encodeIdentityRecord } from '../../wire/records.ts';
 
 const rng = new SystemRng();
+const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const V4_LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 const V6_LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
@@ -449,6 +451,23 @@ describe('routes', () => {
     expect([left.key, right.key]).toEqual(['0/[fe80::1]:4440%br_lan', '0/[fe80::1]:4440%eth1']);
     expect(left.source).toBe('fe80000000000000');
     expect(left.host).toBe('fe80::1%br_lan');
+  });
+
+  it('ask the system once for the name of an interface, however many senders there are on it', () => {
+    const asked: number[] = [];
+    const zoneName = (scope: number): string => {
+      asked.push(scope);
+      return `%eth${scope}`;
+    };
+    const table = new UdpRouteTable({ socket: 0, isDualStack: true, carriesLarge: false, zoneName });
+    for (let i = 0; i < 200; i++) {
+      // A sockaddr_in6 of fe80::i from port 4440, by interface 3 or 4.
+      const bytes = encodeSocketAddress(AF_INET6, `fe80::${i.toString(16)}`, 4440)!;
+      const scope = 3 + (i % 2);
+      new DataView(bytes.buffer).setUint32(24, scope, isLittleEndian);
+      expect(table.ofSocketAddress(bytes)?.host).toBe(`fe80::${i === 0 ? '' : i.toString(16)}%eth${scope}`);
+    }
+    expect(asked).toEqual([3, 4]);
   });
 
   it('are remembered up to a limit: those used lately stay', () => {
