@@ -53,6 +53,8 @@ import { DATAGRAM_BYTES_MAX } from './udp-route.ts';
 
 /** How long what was written may take to arrive when a node is closed. */
 export const CLOSE_GRACE_MS = 5_000;
+/** Tunnels that neither programs on `app.sock` nor peers that call can take: the owner reaches one more peer whatever they do. */
+export const TUNNELS_KEPT = 16;
 
 /**
  * A node on real sockets: what the daemon runs and what an embedding program has in its own process. It knows no directory, no
@@ -277,7 +279,7 @@ export class Node implements AdminHost {
       admit: (record) => this.#book.has(toHex(record.identityKey)),
       // A session may have been on its way while its peer was removed.
       admitStream: (record) => this.#book.has(toHex(record.identityKey)),
-      config: { mtuMax: DATAGRAM_BYTES_MAX, ...config },
+      config: { mtuMax: DATAGRAM_BYTES_MAX, tunnelsKept: TUNNELS_KEPT, ...config },
       ffi: this.#native.ffi,
       ...(rng === undefined ? {} : { rng }),
       ...udp,
@@ -294,13 +296,14 @@ export class Node implements AdminHost {
 
   #makeContext(): LinkContext {
     const node = this;
+    const { tunnelsMax, tunnelsKept } = { ...DEFAULT_CONFIG, tunnelsKept: TUNNELS_KEPT, ...this.#options.config };
     return {
       driver: this.#driver,
       notices: this.#notices,
       ports: new PortTable(),
       dialsWaiting: new SharedQuota(DIALS_WAITING_MAX, DIALS_WAITING_KEPT),
       lookup: this.#options.lookup ?? lookupBySystem,
-      tunnelsMax: this.#options.config?.tunnelsMax ?? DEFAULT_CONFIG.tunnelsMax,
+      tunnelsFor: (standing) => (standing === 'owner' ? tunnelsMax : tunnelsMax - tunnelsKept),
       get isClosing(): boolean {
         return node.#isClosing;
       },

@@ -2,6 +2,7 @@ import { BoundedQueue } from '../base/bounded.ts';
 import { equal } from '../base/bytes.ts';
 import type { WarrenError } from '../base/errors.ts';
 import type { PeerName } from '../ipc/host.ts';
+import type { Standing } from '../ipc/shared-quota.ts';
 import { DATAGRAMS_QUEUED_MAX, PATHS_MAX } from '../transport/constants.ts';
 import type { ConnectResult, DatagramPorts } from '../transport/endpoint.ts';
 import type { DownReason } from '../transport/events.ts';
@@ -172,20 +173,22 @@ export class PeerLink {
     const { record } = this.#peer;
     const keys = { identityKey: record.identityKey, staticKey: record.staticKey };
     this.#asked = remotes.slice(0, PATHS_MAX).map((remote) => driver.routeTo(remote));
-    const result = driver.use((endpoint, now) => endpoint.connect(keys, this.#asked, now, this.#choices));
-    const error = this.#connectError(result);
+    const isOwners = this.streams.hasOwnerWaiting;
+    const place = isOwners ? 'kept' : 'common';
+    const result = driver.use((endpoint, now) => endpoint.connect(keys, this.#asked, now, this.#choices, place));
+    const error = this.#connectError(result, isOwners ? 'owner' : 'app');
     if (error === undefined) this.#useTunnel();
     else this.#fail(error);
   }
 
-  #connectError(result: ConnectResult): WarrenError | undefined {
+  #connectError(result: ConnectResult, standing: Standing): WarrenError | undefined {
     switch (result) {
       case 'started':
       // It is open: whoever it is with has proved that key.
       case 'other-key':
         return undefined;
       case 'tables-full':
-        return localLimit('tunnels in use', this.#context.tunnelsMax);
+        return localLimit('tunnels in use', this.#context.tunnelsFor(standing));
       case 'own-key':
       case 'bad-key':
         return badPeer(this.name);
@@ -216,7 +219,7 @@ export class PeerLink {
 
 export interface LinkContext extends StreamsContext {
   readonly lookup: Lookup;
-  readonly tunnelsMax: number;
+  tunnelsFor(standing: Standing): number;
   /** No new tunnel is begun. */
   readonly isClosing: boolean;
 }

@@ -66,6 +66,10 @@ export class TunnelStreams implements StreamTable {
     return this.#waitingCount() > 0;
   }
 
+  get hasOwnerWaiting(): boolean {
+    return this.#waiting.owner.size > 0;
+  }
+
   isWaiting(stream: TunnelStream): boolean {
     return this.#waiting[stream.standing].has(stream);
   }

@@ -67,6 +67,8 @@ export interface TunnelConfig {
   /** Without an authenticated answer this long while one is due, the tunnel ends. */
   readonly peerTimeout: number;
   readonly tunnelsMax: number;
+  /** Of these, those that are left to whoever asks for such a one (`TunnelPlace`). */
+  readonly tunnelsKept: number;
   /** Initiations answered a second, and at once: the Diffie-Hellman that strangers may cost us. */
   readonly handshakesPerSecond: number;
   readonly handshakesBurst: number;
@@ -87,6 +89,7 @@ export interface TunnelConfig {
 export const DEFAULT_CONFIG: TunnelConfig = {
   peerTimeout: 30 * SECOND,
   tunnelsMax: 1_024,
+  tunnelsKept: 0,
   handshakesPerSecond: 200,
   handshakesBurst: 64,
   // RFC 9001 §6.6 allows AES-GCM 2^23 packets a key; half of it leaves room to replace the key in.

@@ -39,7 +39,7 @@ import { SessionOwners } from './session-owners.ts';
 import { NodeBudget } from './streams/flow-control.ts';
 import type { Transmit } from './transmit.ts';
 import { Tunnel } from './tunnel.ts';
-import type { SendResult, TunnelChoices, TunnelNode, TunnelState } from './tunnel-node.ts';
+import type { SendResult, TunnelChoices, TunnelNode, TunnelPlace, TunnelState } from './tunnel-node.ts';
 import { TunnelTable } from './tunnel-table.ts';
 
 export type { PeerStreamEvent } from './peer-streams.ts';
@@ -121,8 +121,14 @@ export class Endpoint {
     this.#record = record;
   }
 
-  /** Starts or hastens a tunnel; datagrams and streams may be sent into it at once. `choices` are for a tunnel that this begins. */
-  connect(peer: PeerKeys, routes: readonly Route[], now: Instant, choices: TunnelChoices = {}): ConnectResult {
+  /** Starts or hastens a tunnel; datagrams and streams may be sent into it at once. `choices` and `place` are for a tunnel that this begins. */
+  connect(
+    peer: PeerKeys,
+    routes: readonly Route[],
+    now: Instant,
+    choices: TunnelChoices = {},
+    place: TunnelPlace = 'common',
+  ): ConnectResult {
     const identity = this.#identity;
     if (equal(peer.identityKey, identity.signing.publicKey) || equal(peer.staticKey, identity.exchange.publicKey)) {
       return 'own-key';
@@ -142,7 +148,7 @@ export class Endpoint {
       tunnel = undefined;
     }
     if (tunnel === undefined) {
-      if (!this.#tunnels.makeRoom(now)) return 'tables-full';
+      if (!this.#tunnels.makeRoom(place, now)) return 'tables-full';
       const localIncarnation = this.#tunnels.incarnationFor(key);
       tunnel = this.#tunnels.create({ peer, localIncarnation, remoteIncarnation: undefined, choices }, now);
     }

@@ -159,7 +159,7 @@ export class Reception {
     const continues = isOurs && existing.isWith(remoteIncarnation) && equal(existing.peer.staticKey, peer.staticKey);
     if (continues && !existing.accepts(packet.packetNumber)) return 'replayed';
     if (!session.open(packet, now)) return 'not-authentic';
-    if (existing === undefined && !tunnels.makeRoom(now)) return 'tables-full';
+    if (existing === undefined && !tunnels.makeRoom('common', now)) return 'tables-full';
     const tunnel = continues ? existing : tunnels.replace(existing, peer, { localIncarnation, remoteIncarnation }, now);
     provisional.release(slot);
     provisional.dropOlder(slot.identityKey, remoteIncarnation, session.createdAt);

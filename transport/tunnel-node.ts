@@ -40,6 +40,9 @@ export interface TunnelOptions {
 /** What whoever dials may choose for one peer. */
 export type TunnelChoices = Partial<Pick<TunnelConfig, 'congestion' | 'peerTimeout'>>;
 
+/** Which places a new tunnel may take: those for all, or those that are kept as well. */
+export type TunnelPlace = 'common' | 'kept';
+
 /** By which way a packet came, and how long it was. */
 export interface Arrival {
   readonly route: Route;

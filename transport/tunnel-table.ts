@@ -11,7 +11,7 @@ import type { Replies } from './replies.ts';
 import { Ring } from './streams/scheduler.ts';
 import type { Transmit } from './transmit.ts';
 import { READY_BIT, Tunnel } from './tunnel.ts';
-import type { TunnelNode, TunnelOptions } from './tunnel-node.ts';
+import type { TunnelNode, TunnelOptions, TunnelPlace } from './tunnel-node.ts';
 
 /** How many of a peer's incarnations a tunnel remembers to have had before; of more, the oldest is forgotten. */
 const FORMER_MAX = 8;
@@ -20,7 +20,8 @@ const FORMER_MAX = 8;
  * Which tunnels a node has, one for each peer, and whose turn it is: who may have something to send, and whose deadline comes next.
  * Whoever does anything to a tunnel says so with `touch`; one that has closed by then is forgotten.
  *
- * There are at most `tunnelsMax`; the longest unused gives way, and only once it has been unused for a while.
+ * There are at most `tunnelsMax`, the last `tunnelsKept` of them for whoever may have those; where no place is left the longest unused
+ * gives way, and only once it has been unused for a while.
  */
 export class TunnelTable {
   readonly #parts: TunnelTableParts;
@@ -114,9 +115,10 @@ export class TunnelTable {
   }
 
   /** Whether there is a place for one more, if need be that of the longest unused. */
-  makeRoom(now: Instant): boolean {
+  makeRoom(place: TunnelPlace, now: Instant): boolean {
     const { node, replies } = this.#parts;
-    if (this.#tunnels.size < node.config.tunnelsMax) return true;
+    const { tunnelsMax, tunnelsKept } = node.config;
+    if (this.#tunnels.size < (place === 'kept' ? tunnelsMax : tunnelsMax - tunnelsKept)) return true;
     let idlest: Tunnel | undefined;
     for (const tunnel of this.#tunnels.values()) {
       if (idlest === undefined || tunnel.usedAt < idlest.usedAt) idlest = tunnel;

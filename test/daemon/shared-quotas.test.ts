@@ -52,11 +52,30 @@ function dials(host: Host, peer: string, count: number): User[] {
   return Array.from({ length: count }, () => dial(host, peer, 80));
 }
 
+function connected(user: User): () => boolean {
+  return () => user.told.includes('connected');
+}
+
 /** Whether it goes on to wait, which nothing but silence would tell. */
 async function staysOpen(user: User): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
   expect(user.told).toEqual([]);
 }
+
+describe('tunnels', () => {
+  it('are used up by programs but for what the owner keeps', async () => {
+    const alice = await openNode('alice', { config: { tunnelsMax: 3, tunnelsKept: 1 } });
+    const peers = await Promise.all(['bob', 'carol', 'dave', 'erin'].map((name) => openNode(name)));
+    for (const peer of peers) introduce(alice, peer);
+    for (const peer of peers) serve(peer, 80);
+    for (const name of ['bob', 'carol']) await until(name, connected(dial(alice.apps, name, 80)));
+    expect(await dial(alice.apps, 'dave', 80).ended()).toMatchObject(LIMIT);
+    await until('dave, by the owner', connected(dial(alice, 'dave', 80)));
+    // It is there now, for all.
+    await until('dave', connected(dial(alice.apps, 'dave', 80)));
+    expect(await dial(alice, 'erin', 80).ended()).toMatchObject(LIMIT);
+  });
+});
 
 describe('dials that wait', () => {
   it('for one peer use up what it has, and neither the owner’s part of it nor the other peers’', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { MILLISECOND, SECOND } from '../../base/time.ts';
 import { SELF_DATAGRAMS_MAX } from '../../daemon/datagrams.ts';
+import { TUNNELS_KEPT } from '../../daemon/node.ts';
 import { DIAL_TIMEOUT_MS } from '../../daemon/node-streams.ts';
 import { PEERS_MAX } from '../../daemon/peer-book.ts';
 import { APP_EPHEMERAL_MAX, EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../../daemon/ports.ts';
@@ -88,7 +89,7 @@ it('every bound of a node is the one that is kept, and so in the page of the wir
     `not yet handed over | ${SELF_DATAGRAMS_MAX} |`,
     `being asked for | ${DATAGRAMS_QUEUED_MAX} |`,
     `of one peer / of all | ${echo} |`,
-    `tunnels | ${group(DEFAULT_CONFIG.tunnelsMax)} |`,
+    `tunnels | ${group(DEFAULT_CONFIG.tunnelsMax)} | ${group(DEFAULT_CONFIG.tunnelsMax - TUNNELS_KEPT)}`,
     `it has been for ${EVICTABLE_AFTER / SECOND} s`,
     `peers | ${group(PEERS_MAX)} |`,
     `of a peer | ${PEER_ENDPOINTS_MAX} |`,

@@ -18,6 +18,7 @@ import {
   UNCONFIRMED_LIFETIME,
 } from '../../../transport/constants.ts';
 import { RECEIVED_RANGES_MAX, ReceivedNumbers } from '../../../transport/recovery/received-numbers.ts';
+import type { TunnelPlace } from '../../../transport/tunnel-node.ts';
 import type { Frame } from '../../../wire/frames.ts';
 import { readU32 } from '../../../wire/integers.ts';
 import {
@@ -208,6 +209,25 @@ describe('tunnels', () => {
     // A peer that has its tunnel is not one more.
     expect(b.node.endpoint.connect(peers[0]!.keys, [], world.network.now)).toBe('started');
     for (const peer of peers) exchangeLetters(world, peer, b, 1);
+  });
+
+  it('are kept in part for who may have those: others are refused, from here and from there, and what is kept is not without end', () => {
+    const { world, a, b } = pair({ config: { tunnelsMax: TUNNELS, tunnelsKept: 1 } });
+    const peers = Array.from({ length: TUNNELS - 1 }, (_, i) => world.addPeer(`peer-${i}`));
+    for (const peer of peers) {
+      world.connect(b, peer);
+      run(world, SECOND);
+    }
+    const stranger = world.addPeer('stranger');
+    const ask = (peer: SimPeer, place?: TunnelPlace): string =>
+      b.node.endpoint.connect(peer.keys, [b.node.routeTo(peer.address)], world.network.now, {}, place);
+    expect(ask(a)).toBe('tables-full');
+    world.connect(a, b);
+    run(world, SECOND);
+    expect(b.node.endpoint.tunnel(a.key)).toBeUndefined();
+    expect(ask(a, 'kept')).toBe('started');
+    expect(ask(stranger, 'kept')).toBe('tables-full');
+    expect(b.node.endpoint.tunnels).toHaveLength(TUNNELS);
   });
 
   it('give way after a minute without use, the longest unused first', () => {
