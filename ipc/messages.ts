@@ -1,6 +1,13 @@
 import { assert } from '../base/assert.ts';
 import { type ToldError, WarrenError } from '../base/errors.ts';
-import { CONTROL_BYTES_MAX, type ControlMap, type ControlValue, decodeControl, encodeControl } from '../wire/cbor.ts';
+import {
+  CONTROL_BYTES_MAX,
+  type ControlMap,
+  type ControlValue,
+  controlLength,
+  decodeControl,
+  encodeControl,
+} from '../wire/cbor.ts';
 import type { DecodeReason } from '../wire/decode-error.ts';
 import { PRIORITY_BULK, PRIORITY_HIGH, PRIORITY_NORMAL, type Priority } from '../wire/frames.ts';
 import type { NodeStatus, PeerEntry, PeerName, PeerReport, PeerStatus, PingReply, TunnelStatus } from './host.ts';
@@ -468,7 +475,7 @@ export class ReplyPages implements Iterable<Uint8Array> {
     if (this.#isFirst) {
       for (const [key, value] of this.#fields) {
         page.set(key, value);
-        length += ENTRY_BYTES_MAX + encodeControl(value).length;
+        length += ENTRY_BYTES_MAX + controlLength(value);
       }
     }
     this.#isFirst = false;
@@ -478,7 +485,7 @@ export class ReplyPages implements Iterable<Uint8Array> {
       length += ENTRY_BYTES_MAX;
       for (; this.#told < list.items.length; this.#told++) {
         const item = written(list.item.write(list.items[this.#told]));
-        length += encodeControl(item).length;
+        length += controlLength(item);
         if (length > CONTROL_BYTES_MAX) return encodeControl(page.set('more', true));
         items.push(item);
       }

@@ -141,9 +141,14 @@ function readMap(reader: ByteReader, count: number, depth: number): ControlValue
 
 /** For values that our own code has built: one that breaks a bound is a broken invariant. */
 export function encodeControl(value: ControlValue): Uint8Array {
+  return SCRATCH.slice(0, controlLength(value));
+}
+
+/** How many bytes it takes by itself, of which the scratch buffer then holds as many. */
+export function controlLength(value: ControlValue): number {
   const writer = new ByteWriter(SCRATCH);
   writeItem(writer, value, 0);
-  return SCRATCH.slice(0, writer.offset);
+  return writer.offset;
 }
 
 /** For all messages, because one is short and to make room for the longest, which is cleared each time, costs more than to write it. */

@@ -7,6 +7,7 @@ import {
   CONTROL_BYTES_MAX,
   CONTROL_DEPTH_MAX,
   type ControlValue,
+  controlLength,
   decodeControl,
   encodeControl,
 } from '../../../wire/cbor.ts';
@@ -128,6 +129,14 @@ describe('a control message', () => {
     expect(bytes).toHaveLength(CONTROL_BYTES_MAX);
     expect(decodeControl(bytes)).toEqual({ kind: 'control', value });
     expect(() => encodeControl(new Uint8Array(CONTROL_BYTES_MAX - 2))).toThrow('bytes fit');
+  });
+
+  it('is measured without being kept: what was encoded before stays as it was', () => {
+    const first = encodeControl(['first', 1]);
+    const values: ControlValue[] = [null, -1, 'ä'.repeat(30), new Map([['key', [true, new Uint8Array(300)]]])];
+    for (const value of values) expect(controlLength(value)).toBe(encodeControl(value).length);
+    expect(first).toEqual(encodeControl(['first', 1]));
+    expect(first.buffer.byteLength).toBe(first.length);
   });
 
   it('has one encoding, whatever order a map was built in', () => {
