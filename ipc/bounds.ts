@@ -23,7 +23,9 @@ export interface Bounds {
   readonly requests: number;
   /** Notices about streams whose line has not been read yet, per client: the oldest gives way. */
   readonly earlyNotices: number;
-  /** Bytes that a control client has not read: from here on its requests wait, and datagrams to it are dropped. */
+  /** Bytes that a control client has not read: from here on its requests wait. What they would bring is its own to ask for again. */
+  readonly unreadWaitBytes: number;
+  /** From here on datagrams to it are dropped, which come whether it asks or not. */
   readonly unreadBytes: number;
   /** From here on it is closed. */
   readonly unreadBytesMax: number;
@@ -56,6 +58,7 @@ export const BOUNDS: Bounds = {
   waiting: 1_024,
   requests: 1_024,
   earlyNotices: 1_024,
+  unreadWaitBytes: 64 * KIB,
   unreadBytes: MIB,
   unreadBytesMax: 2 * MIB,
   turnMs: 0.1,

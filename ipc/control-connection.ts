@@ -120,7 +120,7 @@ export class ControlConnection implements ClientSink, Worker {
   }
 
   #mustWait(): boolean {
-    if (!this.#socket.destroyed && this.#writer.unreadBytes >= this.#bounds.unreadBytes) return true;
+    if (!this.#socket.destroyed && this.#writer.unreadBytes >= this.#bounds.unreadWaitBytes) return true;
     // The end of a client is not put off by what it waits for.
     return !this.#hasEnded && this.#waiting.size >= this.#bounds.requests;
   }

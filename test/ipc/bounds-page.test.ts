@@ -41,7 +41,7 @@ const PAGE = readFileSync(new URL('../../ipc/PROTOCOL.md', import.meta.url), 'ut
 const WIRE_PAGE = readFileSync(new URL('../../PROTOCOL.md', import.meta.url), 'utf8');
 
 it('every bound of a socket is the one that is kept', () => {
-  const { turnMs, unreadBytes, unreadBytesMax, bytesPerTurn, ...rest } = BOUNDS;
+  const { turnMs, unreadWaitBytes, unreadBytes, unreadBytesMax, bytesPerTurn, ...rest } = BOUNDS;
   const section = sectionOf('### Of a socket', '### Of a node');
   for (const text of [
     `both sockets | ${group(rest.connections)}; `,
@@ -56,8 +56,7 @@ it('every bound of a socket is the one that is kept', () => {
     `has not come, per client | ${group(rest.earlyNotices)} `,
     `requests that wait, per client | ${group(rest.requests)} `,
     `| 512 bytes / ${rest.firstLineMs / 1_000} s `,
-    `| ${unreadBytes / 2 ** 20} MiB | datagrams`,
-    `at ${unreadBytesMax / 2 ** 20} MiB it is closed`,
+    `| ${unreadWaitBytes / 2 ** 10} KiB / ${unreadBytes / 2 ** 20} MiB / ${unreadBytesMax / 2 ** 20} MiB | its requests wait`,
     `in one turn | ${turnMs} ms`,
     `in one turn | ${bytesPerTurn / 2 ** 10} KiB `,
     `per stream connection and direction | ${SOCKET_BUFFER_BYTES / 2 ** 10} KiB`,

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { PeerStatus } from '../../ipc/host.ts';
+import { encodeReply } from '../../ipc/messages.ts';
 import { SILENT_PEER } from './fake-host.ts';
 import { bare, farDial, framed, HandMade, Program, patterned, stage, takeAll, turns, until } from './support.ts';
 
@@ -342,6 +343,39 @@ describe('a control client that does not read', () => {
     }
     await until('its port to be free', () => !alice.listeners.has(80));
     await other.client.request('listen', { port: 80 });
+  });
+
+  it('has its requests wait long before it loses a datagram', async () => {
+    const { paths, alice, bob } = await stage();
+    let resolved = 0;
+    const resolve = alice.resolve.bind(alice);
+    alice.resolve = (peer) => {
+      resolved += 1;
+      return resolve(peer);
+    };
+    const made = await HandMade.connect(paths.app);
+    await made.hello();
+    made.say({ id: 2, do: 'bind', port: 81 });
+    await made.reply(2);
+    made.socket.pause();
+    for (let id = 3; id < 20_000; id++) made.say({ id, do: 'resolve', peer: 'bob' });
+    await until('requests to be held up', () => resolved > 100);
+    for (let before = -1; before !== resolved; ) {
+      before = resolved;
+      await turns();
+    }
+    // What the kernel holds besides is a few times as much, but not what waited before: a mebibyte.
+    const heldUp = resolved;
+    const [reply] = encodeReply(19_999, 'resolve', resolve('bob'));
+    expect(heldUp * reply!.length).toBeLessThan(512 * 1024);
+
+    const far = bob.bind(82, () => {});
+    for (let i = 0; i < 50; i++) far.send('alice', 81, patterned(10_000));
+    await turns();
+    expect(resolved).toBe(heldUp);
+    made.socket.resume();
+    await until('all replies', () => made.messages.some((message) => message.get('re') === 19_999));
+    expect(made.messages.filter((message) => message.get('event') === 'datagram')).toHaveLength(50);
   });
 
   it('that reads again gets all replies', async () => {
