@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { freeMemory, WORTHWHILE_BYTES } from '../ipc/free-memory.ts';
 
 /**
  * Memory that was read from sockets and is freed as soon as nobody needs it. The collector would free it too; but memory outside its
@@ -29,31 +29,4 @@ export class GivenMemory {
     this.#left.delete(buffer);
     freeMemory(buffer);
   }
-}
-
-/** Less is not worth the call. */
-export const WORTHWHILE_BYTES = 4_096;
-
-/** Frees it at once: every view of it has length 0 afterwards. */
-export function freeMemory(buffer: ArrayBufferLike): void {
-  if (!(buffer instanceof ArrayBuffer)) return;
-  // Node 22 has a call for it. Before, what is handed to a port that nobody listens on is gone.
-  if ('transfer' in buffer) (buffer as TransferableBuffer).transfer(0);
-  else nobody().postMessage(undefined, [buffer]);
-}
-
-interface TransferableBuffer {
-  transfer(length: number): ArrayBuffer;
-}
-
-let closedPort: MessagePort | undefined;
-
-function nobody(): MessagePort {
-  if (closedPort === undefined) {
-    const { port1, port2 } = new MessageChannel();
-    port2.close();
-    port1.unref();
-    closedPort = port1;
-  }
-  return closedPort;
 }

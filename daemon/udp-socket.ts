@@ -4,9 +4,9 @@ import { getSystemErrorName } from 'node:util';
 import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Ffi } from '../crypto/ffi.ts';
+import { freeRead, WORTHWHILE_BYTES } from '../ipc/free-memory.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
-import { freeMemory, WORTHWHILE_BYTES } from './given-memory.ts';
 import { isFull, NativeBindError, type OffloadSocket, openOffloadSocket } from './offload-socket.ts';
 import { UdpRoute, UdpRouteTable } from './udp-route.ts';
 
@@ -207,7 +207,7 @@ export class UdpSocket {
     this.#hand(this.#routes.from(from.address, from.port), bytes);
     // Behind something small there is mostly nothing, and to find that out costs as much as reading it.
     if (message.length < WORTHWHILE_BYTES) return;
-    if (message.length === message.buffer.byteLength) freeMemory(message.buffer as ArrayBuffer);
+    freeRead(message);
     this.#drain();
   }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { freeRead } from './free-memory.ts';
 
 /**
  * Ends a connection so that what was written to it is read. Closing a Unix socket with bytes unread in it makes the other end's
@@ -12,7 +13,9 @@ export function closeGently(socket: Socket, withinMs: number): void {
   let pause: NodeJS.Timeout | undefined;
   if (!socket.readableEnded) {
     socket.removeAllListeners('data');
-    socket.on('data', () => {
+    socket.on('data', (chunk: Buffer) => {
+      // A few that go on writing would otherwise keep the collector at work.
+      freeRead(chunk);
       socket.pause();
       pause = setTimeout(() => socket.resume(), PAUSE_MS);
     });

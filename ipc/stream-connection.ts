@@ -4,6 +4,7 @@ import type { Bounds } from './bounds.ts';
 import { CANCELLED, type ClientStream, type StreamSlot } from './client-registry.ts';
 import { closeGently } from './close-gently.ts';
 import { encodeStreamAnswer } from './first-line.ts';
+import { freeRead } from './free-memory.ts';
 import type { StreamEnd, StreamListener } from './host.ts';
 
 /**
@@ -149,7 +150,10 @@ export class StreamConnection implements StreamListener, ClientStream {
 
   #received(chunk: Uint8Array): void {
     // Bytes that nobody wants any more are read all the same: a blocked writer would never see how the other half ends.
-    if (this.#writing === 'over') this.#count(chunk.length);
+    if (this.#writing === 'over') {
+      this.#count(chunk.length);
+      freeRead(chunk);
+    }
     // Without Node's `Buffer`, whose `slice` does not copy.
     else this.#offer(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { freeMemory, GivenMemory, WORTHWHILE_BYTES } from '../../../daemon/given-memory.ts';
+import { GivenMemory } from '../../../daemon/given-memory.ts';
+import { WORTHWHILE_BYTES } from '../../../ipc/free-memory.ts';
 
 describe('memory that was given', () => {
   it('is freed once every byte of it is done with, and not before', () => {
@@ -33,11 +34,5 @@ describe('memory that was given', () => {
     memory.give(bytes);
     memory.done(bytes.subarray(6_000));
     expect(bytes.length).toBe(0);
-  });
-
-  it('goes at once, in any Node', () => {
-    const { buffer } = new Uint8Array(100_000);
-    freeMemory(buffer);
-    expect(buffer.byteLength).toBe(0);
   });
 });
