@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { WarrenError } from '../base/errors.ts';
+import { type Place, Row } from '../base/row.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import { BOUNDS, type Bounds, CONNECTIONS_KEPT_SHARE, CONNECTIONS_MIN, FILES_RESERVED } from './bounds.ts';
 import { ClientRegistry, overLimit, type StreamSlot } from './client-registry.ts';
@@ -118,11 +119,10 @@ class Door implements ListenSocketUser {
   readonly #bounds: Bounds;
   readonly #turns: Turns;
   readonly #registry: ClientRegistry;
-  /** The order is that of their coming. */
-  readonly #unsorted: Set<Socket> = new Set();
-  readonly #controls: Map<Socket, ControlConnection> = new Map();
-  readonly #streams: Map<Socket, StreamConnection> = new Map();
-  readonly #all: Set<Socket> = new Set();
+  readonly #all: Row<Socket> = new Row();
+  readonly #unsorted: Row<Visitor> = new Row();
+  readonly #controls: Row<ControlConnection> = new Row();
+  readonly #streams: Row<StreamConnection> = new Row();
   /** There was no room for the last that came, which is said once. */
   #isFull = false;
   #isStopping = false;
@@ -144,11 +144,11 @@ class Door implements ListenSocketUser {
       socket.destroy();
       return;
     }
-    this.#all.add(socket);
     this.#shared.connections.add(this.#standing);
-    socket.once('close', () => this.#left(socket));
-    this.#unsorted.add(socket);
-    this.#readFirst(socket);
+    const visitor = new Visitor(socket, this.#all.add(socket));
+    visitor.moveTo(this.#unsorted.add(visitor));
+    socket.once('close', () => this.#left(visitor));
+    this.#readFirst(visitor);
   };
 
   readonly failed = (code: string): void => {
@@ -157,14 +157,15 @@ class Door implements ListenSocketUser {
 
   announceStop(): void {
     this.#isStopping = true;
-    for (const control of this.#controls.values()) control.event(STOPPING);
+    for (const control of this.#controls.items()) control.event(STOPPING);
   }
 
   async close(): Promise<void> {
-    const gone = [...this.#all].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
-    for (const socket of this.#unsorted) socket.destroy();
-    for (const stream of this.#streams.values()) stream.giveUp(CLOSE_CODES.SHUTDOWN);
-    for (const control of this.#controls.values()) control.close(shutDown());
+    const sockets = this.#all.items();
+    const gone = sockets.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
+    for (const { socket } of this.#unsorted.items()) socket.destroy();
+    for (const stream of this.#streams.items()) stream.giveUp(CLOSE_CODES.SHUTDOWN);
+    for (const control of this.#controls.items()) control.close(shutDown());
     await Promise.all(gone);
   }
 
@@ -177,23 +178,20 @@ class Door implements ListenSocketUser {
     }
     this.#isFull = !hasRoom;
     if (hasRoom && this.#unsorted.size < this.#bounds.unsorted) return true;
-    const [oldest] = this.#unsorted;
+    const oldest = this.#unsorted.first;
     if (oldest === undefined) return false;
-    oldest.destroy();
+    oldest.socket.destroy();
     this.#left(oldest);
     return true;
   }
 
-  #left(socket: Socket): void {
-    if (!this.#all.delete(socket)) return;
-    this.#shared.connections.remove(this.#standing);
-    this.#unsorted.delete(socket);
-    this.#controls.delete(socket);
-    this.#streams.delete(socket);
+  #left(visitor: Visitor): void {
+    if (visitor.leave()) this.#shared.connections.remove(this.#standing);
   }
 
   /** Up to the first byte, or the end of the first line. */
-  #readFirst(socket: Socket): void {
+  #readFirst(visitor: Visitor): void {
+    const { socket } = visitor;
     let line: Buffer | undefined;
     const timer = setTimeout(() => socket.destroy(), this.#bounds.firstLineMs);
     const onEnd = (): void => {
@@ -209,7 +207,7 @@ class Door implements ListenSocketUser {
       socket.pause();
       const rest = plain(read.subarray(end + 1));
       const first = isControl ? undefined : read.toString('latin1', 0, end === -1 ? read.length : end);
-      this.#turns.add({ step: () => this.#sort(socket, first, rest) });
+      this.#turns.add({ step: () => this.#sort(visitor, first, rest) });
     };
     const settle = (): void => {
       clearTimeout(timer);
@@ -219,18 +217,20 @@ class Door implements ListenSocketUser {
   }
 
   /** `line` is `undefined` for a control connection. */
-  #sort(socket: Socket, line: string | undefined, rest: Uint8Array): false {
-    this.#unsorted.delete(socket);
+  #sort(visitor: Visitor, line: string | undefined, rest: Uint8Array): false {
+    const { socket } = visitor;
+    visitor.moveTo(undefined);
     // It may have had to give way while it waited.
     if (socket.destroyed) return false;
     // From the next turn on, unless whoever has it now says otherwise.
     socket.resume();
-    if (line === undefined) this.#control(socket, rest);
-    else this.#stream(socket, decodeStreamLine(line), rest);
+    if (line === undefined) this.#control(visitor, rest);
+    else this.#stream(visitor, decodeStreamLine(line), rest);
     return false;
   }
 
-  #control(socket: Socket, rest: Uint8Array): void {
+  #control(visitor: Visitor, rest: Uint8Array): void {
+    const { socket } = visitor;
     const { controlConnections } = this.#bounds;
     if (this.#controls.size >= controlConnections) {
       const error = overLimit(controlConnections, 'control connections');
@@ -239,11 +239,12 @@ class Door implements ListenSocketUser {
       return;
     }
     const control = new ControlConnection(socket, rest, this.#hosts, this.#registry, this.#bounds, this.#turns);
-    this.#controls.set(socket, control);
+    visitor.moveTo(this.#controls.add(control));
     if (this.#isStopping) control.event(STOPPING);
   }
 
-  #stream(socket: Socket, line: ReturnType<typeof decodeStreamLine>, rest: Uint8Array): void {
+  #stream(visitor: Visitor, line: ReturnType<typeof decodeStreamLine>, rest: Uint8Array): void {
+    const { socket } = visitor;
     let slot: StreamSlot | undefined;
     try {
       if (line.kind === 'line-error') throw lineMisuse(line);
@@ -251,7 +252,7 @@ class Door implements ListenSocketUser {
       const connection = new StreamConnection(socket, slot, this.#bounds);
       const end =
         line.kind === 'dial' ? this.#hosts.host.dial(targetOf(line), connection) : slot.take(line.token, connection);
-      this.#streams.set(socket, connection);
+      visitor.moveTo(this.#streams.add(connection));
       connection.start(end, rest, line.kind === 'dial' ? 'dialled' : 'accepted');
     } catch (error) {
       if (!(error instanceof WarrenError)) throw error;
@@ -259,6 +260,33 @@ class Door implements ListenSocketUser {
       socket.write(encodeStreamAnswer({ ok: false, error }));
       closeGently(socket, this.#bounds.lingerMs);
     }
+  }
+}
+
+/** One connection, and where it stands at its door. */
+class Visitor {
+  readonly socket: Socket;
+  readonly #amongAll: Place;
+  #amongItsKind: Place | undefined;
+  #hasLeft = false;
+
+  constructor(socket: Socket, amongAll: Place) {
+    this.socket = socket;
+    this.#amongAll = amongAll;
+  }
+
+  moveTo(place: Place | undefined): void {
+    this.#amongItsKind?.leave();
+    this.#amongItsKind = place;
+  }
+
+  /** False where it has left before: who gives way is gone at once, and closed a little later. */
+  leave(): boolean {
+    if (this.#hasLeft) return false;
+    this.#hasLeft = true;
+    this.#amongAll.leave();
+    this.moveTo(undefined);
+    return true;
   }
 }
 
