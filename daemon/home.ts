@@ -6,7 +6,7 @@ import type { Secret } from '../crypto/secret.ts';
 import type { ListenAddress } from './config-values.ts';
 import { loadOrCreateIdentity } from './key-file.ts';
 import { loadPort, PORT_FILE_BYTES_MAX, savePort } from './listen-port.ts';
-import { Node, type NodeOptions } from './node.ts';
+import { NETWORK, Node, type NodeOptions } from './node.ts';
 import { loadName, NAME_FILE_BYTES_MAX, saveName } from './own-name.ts';
 import { StateFile } from './state-file.ts';
 import { SystemRng } from './system-rng.ts';
@@ -15,8 +15,6 @@ import { BindError } from './udp-socket.ts';
 const FILES = { identity: 'identity.json', peers: 'peers.json', port: 'udp-port', name: 'name' } as const;
 /** What a home is made of, by name. */
 export const HOME_FILES: readonly string[] = Object.values(FILES);
-/** The one network there is. */
-export const NETWORK = 0;
 /** 4,096 peers, each with a record of 600 bytes and eight endpoints as text. */
 const PEER_BOOK_BYTES_MAX: number = 32 * 2 ** 20;
 

@@ -56,6 +56,9 @@ export const CLOSE_GRACE_MS = 5_000;
 /** Tunnels that neither programs on `app.sock` nor peers that call can take: the owner reaches one more peer whatever they do. */
 export const TUNNELS_KEPT = 16;
 
+/** The one network there is. */
+export const NETWORK = 0;
+
 /**
  * A node on real sockets: what the daemon runs and what an embedding program has in its own process. It knows no directory, no
  * configuration file and no signal: whoever opens it hands in ready values.

@@ -2,8 +2,8 @@ import { assert } from '../base/assert.ts';
 import { type AnyErrorCode, WarrenError } from '../base/errors.ts';
 import type { Priority } from '../wire/frames.ts';
 import type { PeerName } from './host.ts';
-import { PRIORITIES, STREAM_ID_MAX } from './messages.ts';
-import { isSpanWithin, PEER_TIMEOUT_MS, type SpanBounds, TIMEOUT_MS } from './value-bounds.ts';
+import { STREAM_ID_MAX } from './messages.ts';
+import { isSpanWithin, PEER_TIMEOUT_MS, PRIORITIES, type SpanBounds, TIMEOUT_MS } from './value-bounds.ts';
 
 /** The line that begins a stream connection, and the line that answers it: text ⇄ closed values. */
 

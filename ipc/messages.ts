@@ -9,7 +9,7 @@ import {
   encodeControl,
 } from '../wire/cbor.ts';
 import type { DecodeReason } from '../wire/decode-error.ts';
-import { PRIORITY_BULK, PRIORITY_HIGH, PRIORITY_NORMAL, type Priority } from '../wire/frames.ts';
+import type { Priority } from '../wire/frames.ts';
 import type { NodeStatus, PeerEntry, PeerName, PeerReport, PeerStatus, PingReply, TunnelStatus } from './host.ts';
 import {
   bytes,
@@ -30,7 +30,15 @@ import {
   whole,
   word,
 } from './shape.ts';
-import { ENDPOINT_BYTES_MAX, PEER_ENDPOINTS_MAX, RECORD_TEXT_BYTES_MAX, TIMEOUT_MS } from './value-bounds.ts';
+import {
+  CODE_MAX,
+  ENDPOINT_BYTES_MAX,
+  PEER_BYTES_MAX,
+  PEER_ENDPOINTS_MAX,
+  PRIORITIES,
+  RECORD_TEXT_BYTES_MAX,
+  TIMEOUT_MS,
+} from './value-bounds.ts';
 
 /**
  * The control connection's messages: bytes ⇄ closed typed values, both ends. Every command and every event is described once, by
@@ -42,10 +50,6 @@ export const CONTROL_VERSION = 1;
 /** With room for the keys around it, and the sender's name. */
 export const DATAGRAM_BYTES_MAX = 16_000;
 export const STREAM_ID_MAX: number = Number.MAX_SAFE_INTEGER;
-/** Of an application: QUIC's variable-length integers end there, and so do ours (PROTOCOL.md §5). */
-export const CODE_MAX: number = Number.MAX_SAFE_INTEGER;
-
-export const PEER_BYTES_MAX = 128;
 const TOKEN_BYTES_MAX = 64;
 const NAME_BYTES_MAX = 128;
 const WORD_BYTES_MAX = 128;
@@ -146,12 +150,6 @@ export type EventName = keyof Events;
 export type ServerEvent<K extends EventName = EventName> = {
   readonly [E in K]: { readonly event: E } & Events[E];
 }[K];
-
-export const PRIORITIES: Readonly<Record<string, Priority>> = {
-  high: PRIORITY_HIGH,
-  normal: PRIORITY_NORMAL,
-  low: PRIORITY_BULK,
-};
 
 const PORT = whole(0, 0xffff);
 const DIALLED_PORT = whole(1, 0xffff);

@@ -1,5 +1,7 @@
+import { PRIORITY_BULK, PRIORITY_HIGH, PRIORITY_NORMAL, type Priority } from '../wire/frames.ts';
+
 /**
- * How large a value may be, the same wherever somebody gives it: on the command line, in a setting, over the local socket, to a node
+ * What a value may be, the same wherever somebody gives it: on the command line, in a setting, over the local socket, to a node
  * in the program itself. What one of these takes and the next refuses would be a fault found far from where it was made.
  */
 
@@ -27,3 +29,16 @@ export const ENDPOINT_BYTES_MAX = 259;
 
 /** Of one peer: as many as a tunnel asks at once. */
 export const PEER_ENDPOINTS_MAX = 8;
+
+/** Whatever names a peer. */
+export const PEER_BYTES_MAX = 128;
+
+/** Of an application: QUIC's variable-length integers end there, and so do ours (PROTOCOL.md §5). */
+export const CODE_MAX: number = Number.MAX_SAFE_INTEGER;
+
+/** What a stream's priority is called. */
+export const PRIORITIES: Readonly<Record<string, Priority>> = {
+  high: PRIORITY_HIGH,
+  normal: PRIORITY_NORMAL,
+  low: PRIORITY_BULK,
+};

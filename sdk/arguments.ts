@@ -2,11 +2,13 @@ import { parseListenAddress } from '../daemon/config-values.ts';
 import { quoteText } from '../daemon/escape.ts';
 import { nearest } from '../daemon/nearest.ts';
 import { DATAGRAM_BYTES_MAX } from '../daemon/udp-route.ts';
-import { CODE_MAX, PEER_BYTES_MAX, PRIORITIES } from '../ipc/messages.ts';
 import {
+  CODE_MAX,
   ENDPOINT_BYTES_MAX,
+  PEER_BYTES_MAX,
   PEER_ENDPOINTS_MAX,
   PEER_TIMEOUT_MS,
+  PRIORITIES,
   RECORD_TEXT_BYTES_MAX,
   type SpanBounds,
   TIMEOUT_MS,

@@ -1,32 +1,17 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { join } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
 import { createIdentity, type Identity, wipeIdentity } from '../crypto/identity.ts';
 import { opensslBackend } from '../crypto/openssl.ts';
-import { passphraseFromText } from '../crypto/sealed-identity.ts';
-import type { Secret } from '../crypto/secret.ts';
 import { parseListenAddress } from '../daemon/config-values.ts';
-import { DirectoryLock } from '../daemon/directory-lock.ts';
-import {
-  HOME_FILES,
-  type Home,
-  type HomeNodeOptions,
-  NETWORK,
-  openHome,
-  openNodeAt,
-  type WhereToListen,
-} from '../daemon/home.ts';
-import { Node } from '../daemon/node.ts';
-import { openOwnDirectory } from '../daemon/own-directory.ts';
-import { readPassphrase } from '../daemon/passphrase-file.ts';
-import { StartTraces } from '../daemon/start-traces.ts';
+import { NETWORK, Node } from '../daemon/node.ts';
 import { SystemRng } from '../daemon/system-rng.ts';
 import { version } from '../daemon/version.ts';
 import { CREATE_NODE_OPTIONS, checkNewPeer, checkOptions } from './arguments.ts';
-import { misuse } from './errors.ts';
+import { misuse, warn } from './errors.ts';
 import { HostAccess } from './host-access.ts';
 import { Liveness } from './liveness.ts';
 import { WarrenNode } from './node.ts';
+import type { Origin } from './origin.ts';
 import type { NewPeer } from './types.ts';
 
 /**
@@ -45,7 +30,9 @@ export async function createNode(options: CreateNodeOptions = {}): Promise<Warre
   const { name, listen, state, mtu, offload, peers = [] } = options;
   for (const [index, peer] of peers.entries()) checkNewPeer('createNode', `peers[${index}]`, peer);
   requireOnePassphrase(options);
-  const origin = state === undefined ? newOrigin() : await openState(state, options);
+  // Of what a directory takes, a program without one has nothing in memory.
+  const origin =
+    state === undefined ? newOrigin() : await (await import('./state-origin.ts')).openState(state, options);
   let socket!: Socket;
   let node: Node | undefined;
   try {
@@ -118,15 +105,6 @@ export interface CreateNodeOptions {
   readonly offload?: boolean | undefined;
 }
 
-/** Where a node comes from: who it is, and what it remembers. */
-interface Origin {
-  open(listen: WhereToListen['listen'], options: HomeNodeOptions): Promise<Node>;
-  /** The node is closed. */
-  close(): void;
-  /** There will be none: what was made for it goes too. */
-  undo(): void;
-}
-
 function newOrigin(): Origin {
   const identity: Identity = createIdentity(opensslBackend, new SystemRng(), NETWORK);
   const close = (): void => wipeIdentity(identity);
@@ -135,45 +113,6 @@ function newOrigin(): Origin {
     close,
     undo: close,
   };
-}
-
-/** As a daemon has it, and not while one does. */
-async function openState(state: string, options: CreateNodeOptions): Promise<Origin> {
-  const traces = new StartTraces();
-  traces.noteDirectory(state);
-  const { path } = openOwnDirectory(state, 'state directory');
-  let lock: DirectoryLock | undefined;
-  let home: Home | undefined;
-  const close = (): void => {
-    if (home !== undefined) wipeIdentity(home.identity);
-    lock?.release();
-  };
-  const undo = (): void => {
-    if (lock !== undefined) traces.removeFiles();
-    close();
-    traces.removeDirectories();
-  };
-  try {
-    const held = await DirectoryLock.acquire(path, 'state directory');
-    lock = held;
-    for (const name of HOME_FILES) traces.noteFile(join(path, name));
-    const opened = openHome(path, { isHeld: () => held.isHeld(), passphrase: () => passphraseOf(options) });
-    home = opened;
-    return { open: (listen, more) => openNodeAt(opened, { listen, portsToTry, warn }, more), close, undo };
-  } catch (error) {
-    undo();
-    throw error;
-  }
-}
-
-/** The ports that daemons prefer are left to daemons. */
-function portsToTry(remembered: number | undefined): readonly number[] {
-  return remembered === undefined ? [0] : [remembered, 0];
-}
-
-/** There is no log to write it to, and the program goes on. */
-function warn(_what: string, { message, code, hint }: WarrenError): void {
-  process.emitWarning(message, { type: 'WarrenWarning', code, detail: hint });
 }
 
 function requireOnePassphrase({ state, passphrase, passphraseFile }: CreateNodeOptions): void {
@@ -187,9 +126,4 @@ function requireOnePassphrase({ state, passphrase, passphraseFile }: CreateNodeO
   if (passphrase !== undefined && passphraseFile !== undefined) {
     throw misuse('createNode: there are two passphrases', 'give passphrase or passphraseFile, not both');
   }
-}
-
-function passphraseOf({ passphrase, passphraseFile }: CreateNodeOptions): Secret | undefined {
-  if (passphraseFile !== undefined) return readPassphrase(passphraseFile);
-  return passphrase === undefined ? undefined : passphraseFromText(passphrase);
 }

@@ -69,3 +69,8 @@ export function nodeClosed(): WarrenError {
 export function portClosed(): WarrenError {
   return new WarrenError('ERR_WARREN_CLOSED', 'this port was closed', 'open it again');
 }
+
+/** There is no log to write it to, and the program goes on. */
+export function warn(_what: string, { message, code, hint }: WarrenError): void {
+  process.emitWarning(message, { type: 'WarrenWarning', code, detail: hint });
+}

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { AgentOptions, Agent as HttpAgent } from 'node:http';
 import type { Agent as UndiciAgent } from 'undici';
 import type { WarrenError } from '../base/errors.ts';
-import { PRIORITIES } from '../ipc/messages.ts';
+import { PRIORITIES } from '../ipc/value-bounds.ts';
 import {
   CONNECTION_TAKER,
   check,

@@ -22,9 +22,10 @@ import {
   FILES_RESERVED,
   SOCKET_BUFFER_BYTES,
 } from '../../ipc/bounds.ts';
-import { DATAGRAM_BYTES_MAX, PEER_BYTES_MAX } from '../../ipc/messages.ts';
+import { DATAGRAM_BYTES_MAX } from '../../ipc/messages.ts';
 import {
   ENDPOINT_BYTES_MAX,
+  PEER_BYTES_MAX,
   PEER_ENDPOINTS_MAX,
   PEER_TIMEOUT_MS,
   RECORD_TEXT_BYTES_MAX,
