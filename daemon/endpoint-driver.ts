@@ -1,5 +1,6 @@
 import type { Instant } from '../base/time.ts';
 import { NEVER } from '../base/time.ts';
+import { freeMemory } from '../ipc/free-memory.ts';
 import type { EndpointOptions, PeerStreamEvent } from '../transport/endpoint.ts';
 import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
@@ -40,7 +41,7 @@ export class EndpointDriver {
   private constructor(options: EndpointDriverOptions) {
     const memory = this.#memory;
     this.#endpoint = new Endpoint(
-      { ...endpointOptions(options), pieceDone: (piece) => memory.done(piece), allocate },
+      { ...endpointOptions(options), pieceDone: (piece) => memory.done(piece), allocate, free },
       systemNow(),
     );
     this.#listener = options.listener;
@@ -266,6 +267,10 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 /** A whole one of its own, so that it can be lent and given back. */
 function allocate(bytes: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+}
+
+function free({ buffer }: Uint8Array): void {
+  freeMemory(buffer);
 }
 
 /** One by one, so that nothing else comes along: `parts` is the simulator's. */

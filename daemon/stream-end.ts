@@ -1,5 +1,5 @@
 import { WarrenError } from '../base/errors.ts';
-import type { PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
+import type { Handover, PeerName, StreamEnd, StreamListener } from '../ipc/host.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Notice, Notices } from './notices.ts';
 import { APPLICATION_CODE_FIRST } from './stream-errors.ts';
@@ -52,8 +52,8 @@ export abstract class StreamEndBase implements StreamEnd, Notice {
     this.#notices = notices;
   }
 
-  abstract read(): Uint8Array | undefined;
-  abstract write(data: Uint8Array): number | 'ended';
+  abstract read(givesBack?: boolean): Uint8Array | undefined;
+  abstract write(data: Uint8Array, handover?: Handover): number | 'ended';
   abstract finish(): void;
   protected abstract giveUpWriting(code: number): void;
   protected abstract giveUpReading(code: number): void;

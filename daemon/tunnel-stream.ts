@@ -1,5 +1,5 @@
 import type { WarrenError } from '../base/errors.ts';
-import type { StreamListener } from '../ipc/host.ts';
+import type { Handover, StreamListener } from '../ipc/host.ts';
 import type { Standing } from '../ipc/shared-quota.ts';
 import type { PeerStreamEvent } from '../transport/endpoint.ts';
 import type { UnreadStream } from '../transport/streams/streams.ts';
@@ -76,22 +76,22 @@ export class TunnelStream extends StreamEndBase {
 
   // What its user asks for.
 
-  read(): Uint8Array | undefined {
+  read(givesBack?: boolean): Uint8Array | undefined {
     if (this.#left !== undefined) return this.#readLeft();
     if (this.#id < 0 || this.isOver) return undefined;
     const { driver, key } = this.#table;
-    return driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now));
+    return driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now, givesBack));
   }
 
   override giveBack(bytes: Uint8Array): void {
     this.#table.driver.giveBack(bytes);
   }
 
-  write(data: Uint8Array, isGiven = false): number | 'ended' {
+  write(data: Uint8Array, handover: Handover = 'left'): number | 'ended' {
     if (this.#isClosedForWriting()) return 'ended';
     const mustWait = this.#id < 0 || this.#early !== undefined;
-    if (isGiven && !mustWait) this.#table.driver.give(data);
-    const taken = mustWait ? this.#keep(data) : this.#send(data);
+    if (handover === 'given' && !mustWait) this.#table.driver.give(data);
+    const taken = mustWait ? this.#keep(data) : this.#send(data, handover !== 'copied');
     if (taken !== 'ended' && taken < data.length) this.#userWaits = true;
     return taken;
   }
@@ -252,7 +252,7 @@ export class TunnelStream extends StreamEndBase {
     const early = this.#early;
     if (early !== undefined) {
       for (let piece = early.peek(); piece !== undefined; piece = early.peek()) {
-        const taken = this.#send(piece);
+        const taken = this.#send(piece, true);
         if (taken === 'ended') break;
         early.drop(taken);
         if (taken < piece.length) return;
@@ -266,10 +266,10 @@ export class TunnelStream extends StreamEndBase {
     if (this.#isFinishing) this.#sendFinish();
   }
 
-  #send(data: Uint8Array): number | 'ended' {
+  #send(data: Uint8Array, isLeftAlone: boolean): number | 'ended' {
     this.#hasSaid ||= data.length > 0;
     const { driver, key } = this.#table;
-    return driver.use((endpoint, now) => endpoint.writeStream(key, this.#id, data, now));
+    return driver.use((endpoint, now) => endpoint.writeStream(key, this.#id, data, now, isLeftAlone));
   }
 
   #sendFinish(): void {

@@ -92,19 +92,22 @@ export interface IncomingStream {
  * One end of a stream. Reading is a pull, writing a push that says how much was taken: neither holds more than the stream's window.
  * After `closed` every call does nothing.
  */
+/**
+ * What becomes of what was taken. `left`, as it is where nothing is said: the writer leaves it as it is. `given`: its memory is the
+ * stream's from now on, and may be freed once it has arrived. `copied`: it is the writer's again at once.
+ */
+export type Handover = 'left' | 'given' | 'copied';
+
 export interface StreamEnd {
   readonly peer: PeerName;
   readonly localPort: number;
   readonly remotePort: number;
-  /** The next bytes, the caller's to keep; `undefined` until `readable`. */
-  read(): Uint8Array | undefined;
-  /** What `read` gave, once nobody uses it any more: its memory is used again. Nobody has to. */
+  /** The next bytes, the caller's to keep; `undefined` until `readable`. Who says so may give them back. */
+  read(givesBack?: boolean): Uint8Array | undefined;
+  /** What was read, once nobody uses it any more: its memory is used again. Nobody has to. */
   giveBack(bytes: Uint8Array): void;
-  /**
-   * How many bytes were taken; where that is not all, `writable` follows. Do not change what was taken. Where it is given, its memory is the
-   * stream's from now on: it may be freed once it has arrived.
-   */
-  write(data: Uint8Array, isGiven?: boolean): number | 'ended';
+  /** How many bytes were taken; where that is not all, `writable` follows. */
+  write(data: Uint8Array, handover?: Handover): number | 'ended';
   /** No more will be written; what was written arrives first. */
   finish(): void;
   /** Gives the writing half up: what was not delivered may be lost, and the far reader is told so. */

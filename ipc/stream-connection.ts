@@ -159,7 +159,7 @@ export class StreamConnection implements StreamListener, ClientStream {
   }
 
   #offer(bytes: Uint8Array): void {
-    const taken = this.#end!.write(bytes, true);
+    const taken = this.#end!.write(bytes, 'given');
     if (taken === 'ended') {
       this.#stopWriting();
       return;
@@ -238,7 +238,7 @@ export class StreamConnection implements StreamListener, ClientStream {
     const end = this.#end!;
     socket.cork();
     for (;;) {
-      const bytes = this.#unwritten < UNWRITTEN_PIECES_MAX ? end.read() : undefined;
+      const bytes = this.#unwritten < UNWRITTEN_PIECES_MAX ? end.read(true) : undefined;
       if (bytes === undefined) break;
       this.#unwritten += 1;
       const written = (): void => {

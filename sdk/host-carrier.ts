@@ -4,9 +4,6 @@ import { CLOSE_CODES } from '../wire/close-codes.ts';
 import type { Carrier, CarrierUser, StreamEnds } from './carrier.ts';
 import type { Hold, Liveness } from './liveness.ts';
 
-/** What is copied at once of what a program writes. */
-const COPY_BYTES_MAX: number = 64 * 1_024;
-
 /** A stream of the node in this process. What is read goes from the node to the program as it is. */
 export class HostCarrier implements Carrier, StreamListener {
   readonly #liveness: Liveness;
@@ -15,11 +12,10 @@ export class HostCarrier implements Carrier, StreamListener {
   #end: StreamEnd | undefined;
   #isWanted = false;
   #isReading = false;
-  /** Of the write under way, what has not been offered to the node, and the piece that it has not taken all of. */
+  /** Of the write under way, up to where the node has taken it. */
   #pieces: readonly Uint8Array[] = [];
   #piece = 0;
   #offset = 0;
-  #untaken: Uint8Array | undefined;
   /** What was finished has to arrive before the process may end, as it does where the kernel has it. */
   #delivery: Hold | undefined;
 
@@ -138,52 +134,31 @@ export class HostCarrier implements Carrier, StreamListener {
     this.#isReading = false;
   }
 
+  /** A program may use its buffer again as soon as a write has called back. So there is one copy, as the kernel makes of what is
+   * written to a socket.
+   */
   #offer(): void {
     let taken = 0;
-    for (let piece = this.#next(); piece !== undefined; piece = this.#next()) {
-      const count = this.#end?.write(piece, true) ?? 'ended';
+    for (let piece = this.#pieces[this.#piece]; piece !== undefined; piece = this.#pieces[this.#piece]) {
+      const count = this.#end?.write(this.#offset === 0 ? piece : piece.subarray(this.#offset), 'copied') ?? 'ended';
       if (count === 'ended') {
         // Why, `stopped` or `closed` says.
         this.#drop();
         break;
       }
       taken += count;
-      if (count === piece.length) continue;
-      this.#untaken = piece.subarray(count);
-      break;
-    }
-    if (taken > 0) this.#user.taken(taken);
-  }
-
-  /**
-   * What the node takes it keeps until the far side has it, and a program may use its buffer again as soon as a write has called
-   * back. So this is the one copy, as the kernel makes one of what is written to a socket.
-   */
-  #next(): Uint8Array | undefined {
-    const untaken = this.#untaken;
-    if (untaken !== undefined) {
-      this.#untaken = undefined;
-      return untaken;
-    }
-    const piece = this.#pieces[this.#piece];
-    if (piece === undefined) return undefined;
-    const part = piece.subarray(this.#offset, this.#offset + COPY_BYTES_MAX);
-    this.#offset += part.length;
-    if (this.#offset === piece.length) {
+      this.#offset += count;
+      if (this.#offset < piece.length) break;
       this.#piece += 1;
       this.#offset = 0;
     }
-    const copy = Buffer.allocUnsafe(part.length);
-    copy.set(part);
-    // Without Node's `Buffer`, whose `slice` does not copy.
-    return new Uint8Array(copy.buffer, copy.byteOffset, copy.length);
+    if (taken > 0) this.#user.taken(taken);
   }
 
   #drop(): void {
     this.#pieces = NOTHING;
     this.#piece = 0;
     this.#offset = 0;
-    this.#untaken = undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import { CLOSE_CODES } from '../wire/close-codes.ts';
 
 /** RFC 862. */
 export const ECHO_PORT = 7;
-/** At once, in all and of one peer. Each holds one piece that was read and not yet written, 32 KiB. */
+/** At once, in all and of one peer. Each holds one piece that was read and not yet written, 64 KiB. */
 export const ECHO_STREAMS_MAX = 1_024;
 export const ECHO_STREAMS_PER_PEER_MAX = 256;
 /** Pieces of one stream said back at once before the others have their turn. */

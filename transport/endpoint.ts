@@ -79,6 +79,7 @@ export class Endpoint {
     this.#identity = identity;
     this.#budget.pieceDone = options.pieceDone;
     if (options.allocate !== undefined) this.#budget.chunks.allocate = options.allocate;
+    if (options.free !== undefined) this.#budget.chunks.free = options.free;
     this.#record = options.record;
     this.#gate = new Gate({ crypto, rng, staticKey: identity.exchange.publicKey, config }, now);
     const gate = this.#gate;
@@ -228,16 +229,19 @@ export class Endpoint {
     this.#streams.refuse(peer, stream, port, now);
   }
 
-  /** How many bytes were taken; `writable` follows where that is not all. Large pieces are kept, not copied. */
-  writeStream(peer: string, stream: number, data: Uint8Array, now: Instant): number | 'ended' {
-    return this.#streams.write(peer, stream, data, now);
+  /**
+   * How many bytes were taken; `writable` follows where that is not all. `isLeftAlone`: what was taken stays as it is until it has
+   * arrived, so large pieces are not copied.
+   */
+  writeStream(peer: string, stream: number, data: Uint8Array, now: Instant, isLeftAlone?: boolean): number | 'ended' {
+    return this.#streams.write(peer, stream, data, now, isLeftAlone);
   }
 
-  readStream(peer: string, stream: number, now: Instant): Uint8Array | undefined {
-    return this.#streams.read(peer, stream, now);
+  readStream(peer: string, stream: number, now: Instant, givesBack?: boolean): Uint8Array | undefined {
+    return this.#streams.read(peer, stream, now, givesBack);
   }
 
-  /** What `readStream` gave, once nobody uses it any more: others may have its memory. Nobody has to. */
+  /** What `readStream` gave to somebody who gives back, once nobody uses it any more: others may have its memory. */
   giveBack(bytes: Uint8Array): void {
     this.#budget.chunks.giveBack(bytes);
   }
@@ -383,6 +387,8 @@ export interface EndpointOptions {
   readonly pieceDone?: (piece: Uint8Array) => void;
   /** Memory for what streams receive, where `new Uint8Array` is not the best there is: what stands in it is never read. */
   readonly allocate?: (bytes: number) => Uint8Array;
+  /** Memory that nobody needs any more may be freed at once, where somebody can. */
+  readonly free?: (bytes: Uint8Array) => void;
   /** For the simulator, which must be able to break a part and see that it is found. No daemon sets it. */
   readonly parts?: { readonly createReplayWindow?: () => ReplayWindow };
 }

@@ -52,12 +52,12 @@ export class PeerStreams {
     this.#using(peer, now, (streams) => streams.refuse(stream, REFUSALS.NO_LISTENER));
   }
 
-  write(peer: string, stream: number, data: Uint8Array, now: Instant): number | 'ended' {
-    return this.#using(peer, now, (streams) => streams.write(stream, data)) ?? 'ended';
+  write(peer: string, stream: number, data: Uint8Array, now: Instant, isLeftAlone?: boolean): number | 'ended' {
+    return this.#using(peer, now, (streams) => streams.write(stream, data, isLeftAlone)) ?? 'ended';
   }
 
-  read(peer: string, stream: number, now: Instant): Uint8Array | undefined {
-    return this.#using(peer, now, (streams) => streams.read(stream));
+  read(peer: string, stream: number, now: Instant, givesBack?: boolean): Uint8Array | undefined {
+    return this.#using(peer, now, (streams) => streams.read(stream, givesBack));
   }
 
   finish(peer: string, stream: number, now: Instant): void {

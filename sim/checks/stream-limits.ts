@@ -1,6 +1,6 @@
 import {
+  CHUNK_BYTES_MAX,
   OUT_OF_ORDER_RANGES_MAX,
-  READ_CHUNK_BYTES_MAX,
   STREAM_WINDOW_INITIAL,
   STREAMS_INITIAL,
   type StreamConfig,
@@ -93,7 +93,7 @@ function isBounded(stream: StreamState, config: StreamConfig): boolean {
     stream.receiveLimit <= stream.taken + Math.max(config.streamWindowMax, STREAM_WINDOW_INITIAL) &&
     stream.received <= stream.taken + stream.window &&
     // What may have come, and the rest of a chunk at either end.
-    stream.memory <= stream.window + 2 * READ_CHUNK_BYTES_MAX &&
+    stream.memory <= stream.window + 2 * CHUNK_BYTES_MAX &&
     stream.ranges <= OUT_OF_ORDER_RANGES_MAX + 1
   );
 }

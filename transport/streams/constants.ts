@@ -51,10 +51,11 @@ export const SEND_BUFFER_INITIAL: number = 256 * KIB;
 export const WRITABLE_SHARE = 0.25;
 /** A written piece below this size is copied, so that many small ones do not cost an object each; a larger one is kept. */
 export const COPIED_BELOW: number = 4 * KIB;
-/** Copied pieces share chunks of up to this size. */
-export const SHARED_CHUNK_BYTES_MAX: number = 16 * KIB;
-/** What a reader is handed at once at most: large enough for one system call, small enough for the allocator to use again. */
-export const READ_CHUNK_BYTES_MAX: number = 32 * KIB;
+/**
+ * What copied pieces share at most, and a reader is handed at once: large enough for one system call, small enough for the
+ * allocator to use again.
+ */
+export const CHUNK_BYTES_MAX: number = 64 * KIB;
 export const READ_CHUNK_BYTES_MIN = 256;
 /**
  * Such chunks end beyond the bytes that fill them, and credit counts only the bytes. All streams of a tunnel together may hold so

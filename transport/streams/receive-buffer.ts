@@ -1,7 +1,7 @@
 import { truncate } from '../../base/arrays.ts';
 import { assert } from '../../base/assert.ts';
 import type { ChunkPool } from './chunk-pool.ts';
-import { OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MAX, READ_CHUNK_BYTES_MIN } from './constants.ts';
+import { CHUNK_BYTES_MAX, OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MIN } from './constants.ts';
 import { RangeSet } from './range-set.ts';
 
 /**
@@ -72,7 +72,7 @@ export class ReceiveBuffer {
    * False where the bytes would make one range too many: then nothing has been taken, and the packet must not be acknowledged.
    * `slackLeft` is how much more slack there may be.
    */
-  receive(offset: number, data: Uint8Array, slackLeft: number = READ_CHUNK_BYTES_MAX): boolean {
+  receive(offset: number, data: Uint8Array, slackLeft: number = CHUNK_BYTES_MAX): boolean {
     const end = offset + data.length;
     if (end <= this.#ready || data.length === 0) return true;
     const early = this.#early;
@@ -85,8 +85,8 @@ export class ReceiveBuffer {
     return this.#receiveAmongRanges(offset, data, slackLeft);
   }
 
-  /** The next bytes in order, or `undefined` where there are none. */
-  read(): Uint8Array | undefined {
+  /** The next bytes in order, or `undefined` where there are none. `givesBack`: whoever reads says when it is done with them. */
+  read(givesBack = false): Uint8Array | undefined {
     if (this.#taken === this.#ready) return undefined;
     const chunk = this.#chunks[0]!;
     const start = this.#taken;
@@ -94,7 +94,7 @@ export class ReceiveBuffer {
     const bytes = chunk.bytes!.subarray(start - chunk.start, end - chunk.start);
     this.#taken = end;
     const hasAll = end === this.#ready && this.rangeCount === 0;
-    if (start === chunk.start && (hasAll || end === chunk.start + chunk.size)) this.#pool.lend(bytes);
+    if (givesBack && start === chunk.start && (hasAll || end === chunk.start + chunk.size)) this.#pool.lend(bytes);
     if (hasAll) this.#drained();
     else if (end === chunk.start + chunk.size) {
       this.#chunks.shift();
@@ -163,11 +163,11 @@ export class ReceiveBuffer {
     const last = this.#chunks.at(-1);
     let covered = last === undefined ? this.#taken : last.start + last.size;
     while (covered < end) {
-      const needed = Math.min(end - covered, READ_CHUNK_BYTES_MAX);
+      const needed = Math.min(end - covered, CHUNK_BYTES_MAX);
       const size = Math.max(needed, Math.min(this.#chunkBytes, needed + Math.max(slackLeft, READ_CHUNK_BYTES_MIN)));
       this.#chunks.push({ start: covered, size, bytes: undefined });
       covered += size;
-      this.#chunkBytes = Math.min(2 * size, READ_CHUNK_BYTES_MAX);
+      this.#chunkBytes = Math.min(2 * size, CHUNK_BYTES_MAX);
     }
   }
 
@@ -191,7 +191,7 @@ export class ReceiveBuffer {
   #drained(): void {
     const came = this.#taken - this.#drainedAt;
     this.#drainedAt = this.#taken;
-    this.#chunkBytes = Math.min(Math.max(came, READ_CHUNK_BYTES_MIN), READ_CHUNK_BYTES_MAX);
+    this.#chunkBytes = Math.min(Math.max(came, READ_CHUNK_BYTES_MIN), CHUNK_BYTES_MAX);
     truncate(this.#chunks, 0);
     this.#early = undefined;
     this.#cursor = 0;

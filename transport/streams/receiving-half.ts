@@ -146,8 +146,8 @@ export class ReceivingHalf {
 
   // What the application asks for.
 
-  read(): Uint8Array | undefined {
-    const bytes = this.#buffer.read();
+  read(givesBack = false): Uint8Array | undefined {
+    const bytes = this.#buffer.read(givesBack);
     if (bytes !== undefined) this.#settle();
     return bytes;
   }

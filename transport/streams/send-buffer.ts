@@ -1,7 +1,7 @@
-import { truncate } from '../../base/arrays.ts';
 import { assert } from '../../base/assert.ts';
 import type { ByteWriter } from '../../wire/writer.ts';
-import { COPIED_BELOW, SHARED_CHUNK_BYTES_MAX } from './constants.ts';
+import type { ChunkPool } from './chunk-pool.ts';
+import { CHUNK_BYTES_MAX, COPIED_BELOW } from './constants.ts';
 import { RangeSet } from './range-set.ts';
 
 /**
@@ -11,15 +11,14 @@ import { RangeSet } from './range-set.ts';
  * overlap. The rest is on its way.
  *
  * Bytes lie in the chunks they were written in and go from there straight into a packet, as often as they must. A written piece
- * of COPIED_BELOW bytes or more is kept by reference: whoever wrote it leaves it alone until it is acknowledged. Smaller ones are
- * copied into shared chunks, which grow with what waits, so a lone small message costs no more than itself.
+ * of COPIED_BELOW bytes or more is kept by reference where whoever wrote it leaves it alone until it is acknowledged. Others are
+ * copied into shared chunks, which grow with what waits, so a lone small message costs no more than itself, and which go back to
+ * the pool.
  */
 export class SendBuffer {
   /** In order, without a gap; each holds the bytes from its start up to the next one's, the last up to `written`. */
-  readonly #chunks: Uint8Array[] = [];
-  readonly #starts: number[] = [];
-  /** The last chunk is our own and ends in room for more. */
-  #isLastShared = false;
+  readonly #chunks: Chunk[] = [];
+  readonly #pool: ChunkPool;
   /** Where the last read found its bytes: the next one mostly follows it. */
   #cursor = 0;
   #acknowledged: number;
@@ -28,7 +27,8 @@ export class SendBuffer {
   #acknowledgedAhead: RangeSet | undefined = undefined;
   #lost: RangeSet | undefined = undefined;
 
-  constructor(start = 0) {
+  constructor(pool: ChunkPool, start = 0) {
+    this.#pool = pool;
     this.#acknowledged = start;
     this.#sent = start;
     this.#written = start;
@@ -64,40 +64,34 @@ export class SendBuffer {
     return this.#lost!.firstEnd;
   }
 
-  append(data: Uint8Array): void {
-    if (data.length >= COPIED_BELOW) {
+  /** `isLeftAlone`, until it is acknowledged: it need not be copied. */
+  append(data: Uint8Array, isLeftAlone = true): void {
+    if (isLeftAlone && data.length >= COPIED_BELOW) {
       this.#push(data, false);
       this.#written += data.length;
       return;
     }
-    const last = this.#chunks.length - 1;
-    let copied = 0;
-    if (this.#isLastShared) {
-      const chunk = this.#chunks[last]!;
-      const filled = this.#written - this.#starts[last]!;
-      copied = Math.min(data.length, chunk.length - filled);
-      chunk.set(copied === data.length ? data : data.subarray(0, copied), filled);
-      this.#written += copied;
+    for (let copied = 0; copied < data.length; ) {
+      const rest = data.length - copied;
+      if (this.#sharedRoom() === 0)
+        this.#push(this.#pool.take(Math.min(Math.max(rest, this.length), CHUNK_BYTES_MAX)), true);
+      const count = Math.min(rest, this.#sharedRoom());
+      const { bytes, start } = this.#chunks.at(-1)!;
+      bytes.set(count === data.length ? data : data.subarray(copied, copied + count), this.#written - start);
+      this.#written += count;
+      copied += count;
     }
-    if (copied === data.length) return;
-    const rest = data.length - copied;
-    const chunk = new Uint8Array(Math.max(rest, Math.min(this.length, SHARED_CHUNK_BYTES_MAX)));
-    chunk.set(copied === 0 ? data : data.subarray(copied));
-    this.#push(chunk, true);
-    this.#written += rest;
   }
 
   /** Writes the bytes from `offset` on; they need not lie in one chunk. */
   copyTo(writer: ByteWriter, offset: number, length: number): void {
     const end = offset + length;
     assert(offset >= this.#acknowledged && end <= this.#written, 'only kept bytes are read');
-    const starts = this.#starts;
     let index = this.#find(offset);
     for (let at = offset; at < end; index++) {
-      const chunk = this.#chunks[index]!;
-      const start = starts[index]!;
-      const stop = Math.min(end, index + 1 < starts.length ? starts[index + 1]! : this.#written);
-      writer.bytes(at === start && stop - at === chunk.length ? chunk : chunk.subarray(at - start, stop - start));
+      const { bytes, start } = this.#chunks[index]!;
+      const stop = Math.min(end, this.#endOf(index));
+      writer.bytes(at === start && stop - at === bytes.length ? bytes : bytes.subarray(at - start, stop - start));
       this.#cursor = index;
       at = stop;
     }
@@ -114,8 +108,8 @@ export class SendBuffer {
     this.#lost!.remove(start, end);
   }
 
-  /** `done` is told of each chunk that is not kept any more. */
-  onAcknowledged(start: number, end: number, done?: (chunk: Uint8Array) => void): void {
+  /** `done` is told of each piece that was left alone and is not kept any more. */
+  onAcknowledged(start: number, end: number, done?: (piece: Uint8Array) => void): void {
     if (end <= this.#acknowledged) return;
     if (this.#lost !== undefined) this.#lost.remove(start, end);
     if (start > this.#acknowledged) {
@@ -150,45 +144,52 @@ export class SendBuffer {
     }
   }
 
-  #push(chunk: Uint8Array, isShared: boolean): void {
-    this.#chunks.push(chunk);
-    this.#starts.push(this.#written);
-    this.#isLastShared = isShared;
+  /** In the last chunk, where it is one of ours. */
+  #sharedRoom(): number {
+    const last = this.#chunks.at(-1);
+    return last?.isOurs === true ? last.bytes.length - (this.#written - last.start) : 0;
+  }
+
+  #endOf(index: number): number {
+    return this.#chunks[index + 1]?.start ?? this.#written;
+  }
+
+  #push(bytes: Uint8Array, isOurs: boolean): void {
+    this.#chunks.push({ bytes, start: this.#written, isOurs });
   }
 
   #find(offset: number): number {
-    const starts = this.#starts;
-    for (let index = this.#cursor; index <= this.#cursor + 1 && index < starts.length; index++) {
-      const next = index + 1 < starts.length ? starts[index + 1]! : this.#written;
-      if (starts[index]! <= offset && offset < next) return index;
+    const chunks = this.#chunks;
+    for (let index = this.#cursor; index <= this.#cursor + 1 && index < chunks.length; index++) {
+      if (chunks[index]!.start <= offset && offset < this.#endOf(index)) return index;
     }
     let low = 0;
-    let high = starts.length;
+    let high = chunks.length;
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      if (starts[middle]! <= offset) low = middle;
+      if (chunks[middle]!.start <= offset) low = middle;
       else high = middle;
     }
     return low;
   }
 
-  #trim(done: ((chunk: Uint8Array) => void) | undefined): void {
-    if (this.#acknowledged === this.#written) {
-      if (done !== undefined) for (const chunk of this.#chunks) done(chunk);
-      truncate(this.#chunks, 0);
-      truncate(this.#starts, 0);
-      this.#isLastShared = false;
-      this.#cursor = 0;
-      // An idle stream keeps none of what loss left behind.
-      this.#acknowledgedAhead = undefined;
-      this.#lost = undefined;
-      return;
-    }
-    while (this.#starts.length > 1 && this.#starts[1]! <= this.#acknowledged) {
-      const chunk = this.#chunks.shift()!;
-      done?.(chunk);
-      this.#starts.shift();
+  #trim(done: ((piece: Uint8Array) => void) | undefined): void {
+    while (this.#chunks.length > 0 && this.#endOf(0) <= this.#acknowledged) {
+      const { bytes, isOurs } = this.#chunks.shift()!;
+      if (isOurs) this.#pool.put(bytes);
+      else done?.(bytes);
       this.#cursor = Math.max(0, this.#cursor - 1);
     }
+    if (this.#chunks.length > 0) return;
+    // An idle stream keeps none of what loss left behind.
+    this.#acknowledgedAhead = undefined;
+    this.#lost = undefined;
   }
+}
+
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  /** A copy, with memory of the pool; else a piece as it was written. */
+  readonly isOurs: boolean;
 }

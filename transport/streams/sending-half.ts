@@ -7,6 +7,7 @@ import {
   CONTENT_STREAM_RESET,
   type PacketContents,
 } from '../packet-contents.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { SEND_BUFFER_INITIAL, SLIVER_BYTES, STREAM_WINDOW_INITIAL, WRITABLE_SHARE } from './constants.ts';
 import { type NodeBudget, SendCredit } from './flow-control.ts';
 import { SendBuffer } from './send-buffer.ts';
@@ -42,8 +43,8 @@ export class SendingHalf {
   #writerWaits = false;
 
   /** Offsets begin at `start`: 0, but in tests of their upper end. */
-  constructor(start = 0) {
-    this.#buffer = new SendBuffer(start);
+  constructor(chunks: ChunkPool, start = 0) {
+    this.#buffer = new SendBuffer(chunks, start);
     this.#credit = new SendCredit(start + STREAM_WINDOW_INITIAL, start);
   }
 
@@ -97,14 +98,14 @@ export class SendingHalf {
   // What the application asks for.
 
   /** How many bytes were taken: less than all of them where the buffer is full, and then the writer waits. */
-  write(data: Uint8Array, options: { readonly max: number; readonly budget: NodeBudget }): number {
+  write(data: Uint8Array, options: WriteOptions): number {
     const buffer = this.#buffer;
     const wanted = buffer.length + data.length;
     if (wanted > SEND_BUFFER_INITIAL + this.#grown) this.#growBuffer(wanted, options.max, options.budget);
     const room = Math.min(this.#capacity(options.max) - buffer.length, COUNT_LIMIT - 1 - buffer.written);
     const taken = Math.max(0, Math.min(room, data.length));
     this.#writerWaits = taken < data.length;
-    if (taken > 0) buffer.append(taken === data.length ? data : data.subarray(0, taken));
+    if (taken > 0) buffer.append(taken === data.length ? data : data.subarray(0, taken), options.isLeftAlone);
     return taken;
   }
 
@@ -279,10 +280,17 @@ export class SendingHalf {
   }
 
   #drop(budget: NodeBudget): void {
-    this.#buffer = new SendBuffer(this.#buffer.sent);
+    this.#buffer = new SendBuffer(budget.chunks, this.#buffer.sent);
     this.#writerWaits = false;
     this.#releaseGrowth(budget);
   }
+}
+
+export interface WriteOptions {
+  readonly max: number;
+  readonly budget: NodeBudget;
+  /** What is taken stays as it is until it is acknowledged: it need not be copied. */
+  readonly isLeftAlone?: boolean;
 }
 
 /**

@@ -16,7 +16,7 @@ export class Stream implements Queued {
   /** As the OPEN says, in every copy of it. */
   readonly openPriority: Priority;
   priority: Priority;
-  readonly sending: SendingHalf = new SendingHalf();
+  readonly sending: SendingHalf;
   readonly receiving: ReceivingHalf;
   /** `waiting` for the application's word, then `accepted`; or `refused`, of which the application hears no more. */
   admission: 'waiting' | 'accepted' | 'refused';
@@ -38,6 +38,7 @@ export class Stream implements Queued {
     this.destinationPort = options.destinationPort;
     this.openPriority = options.priority;
     this.priority = options.priority;
+    this.sending = new SendingHalf(options.chunks);
     this.receiving = new ReceivingHalf(options.chunks, now);
     this.admission = options.isLocal ? 'accepted' : 'waiting';
     this.opening = options.isLocal ? 'due' : 'known';

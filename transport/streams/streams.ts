@@ -94,13 +94,14 @@ export class Streams {
   }
 
   /**
-   * How many bytes were taken; where that is not all of them, `writable` follows. Large pieces are kept, not copied: they must
-   * stay as they are until they are acknowledged. `ended`: this half takes nothing any more.
+   * How many bytes were taken; where that is not all of them, `writable` follows. `isLeftAlone`: what was taken stays as it is until
+   * it is acknowledged, so large pieces are not copied. `ended`: this half takes nothing any more.
    */
-  write(id: number, data: Uint8Array): number | 'ended' {
+  write(id: number, data: Uint8Array, isLeftAlone = true): number | 'ended' {
     const stream = this.#table.streams.get(id);
     if (stream === undefined || stream.sending.isClosedForWriting) return 'ended';
-    const taken = stream.sending.write(data, { max: this.#table.config.sendBufferMax, budget: this.#table.budget });
+    const { config, budget } = this.#table;
+    const taken = stream.sending.write(data, { max: config.sendBufferMax, budget, isLeftAlone });
     this.#table.untell(stream, EVENT_WRITABLE);
     this.#table.place(stream);
     return taken;
@@ -124,13 +125,13 @@ export class Streams {
     if (stream !== undefined) this.#table.stopReceiving(stream, code);
   }
 
-  /** The next bytes in order, at most a chunk; the caller's to keep. */
-  read(id: number): Uint8Array | undefined {
+  /** The next bytes in order, at most a chunk; the caller's to keep, and with `givesBack` to give back. */
+  read(id: number, givesBack = false): Uint8Array | undefined {
     const stream = this.#table.streams.get(id);
     if (stream === undefined) return undefined;
     const half = stream.receiving;
     const { slack } = half;
-    const bytes = half.read();
+    const bytes = half.read(givesBack);
     if (bytes === undefined) return undefined;
     this.#table.window.moved(0, bytes.length, -bytes.length);
     this.#table.window.noteSlack(half.slack - slack);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { concat, EMPTY, equal } from '../../../../base/bytes.ts';
 import { SeededRng } from '../../../../sim/rng.ts';
 import { CHUNKS_KEPT_MAX, ChunkPool } from '../../../../transport/streams/chunk-pool.ts';
-import { OUT_OF_ORDER_RANGES_MAX, READ_CHUNK_BYTES_MAX } from '../../../../transport/streams/constants.ts';
+import { CHUNK_BYTES_MAX, OUT_OF_ORDER_RANGES_MAX } from '../../../../transport/streams/constants.ts';
 import { ReceiveBuffer } from '../../../../transport/streams/receive-buffer.ts';
 import { KIB, MIB, pattern } from './lab.ts';
 
@@ -42,7 +42,7 @@ describe('a receive buffer', () => {
     const lengths: number[] = [];
     for (let part = buffer.read(); part !== undefined; part = buffer.read()) lengths.push(part.length);
     expect(lengths.length).toBeLessThan(20);
-    expect(Math.max(...lengths)).toBe(READ_CHUNK_BYTES_MAX);
+    expect(Math.max(...lengths)).toBe(CHUNK_BYTES_MAX);
     // And next time they are large from the start.
     for (let offset = 300_000; offset < 332_000; offset += 1_000) buffer.receive(offset, pattern(offset, 1_000));
     expect(buffer.read()).toEqual(pattern(300_000, 32_000));
@@ -93,10 +93,10 @@ describe('a receive buffer', () => {
     for (let i = 1; i <= 200; i++) {
       const offset = i * 100_000;
       buffer.receive(offset, pattern(offset, 1));
-      expect(buffer.memory).toBeLessThanOrEqual(offset + 2 * READ_CHUNK_BYTES_MAX);
+      expect(buffer.memory).toBeLessThanOrEqual(offset + 2 * CHUNK_BYTES_MAX);
     }
     // Only chunks with something in them have memory at all.
-    expect(buffer.memory).toBeLessThanOrEqual(200 * READ_CHUNK_BYTES_MAX);
+    expect(buffer.memory).toBeLessThanOrEqual(200 * CHUNK_BYTES_MAX);
     buffer.discard(20 * MIB);
     expect([buffer.memory, buffer.taken, buffer.ready]).toEqual([0, 20 * MIB, 20 * MIB]);
   });
@@ -127,13 +127,13 @@ describe('a receive buffer', () => {
 });
 
 describe('the memory of what was read', () => {
-  const MAX = READ_CHUNK_BYTES_MAX;
+  const MAX = CHUNK_BYTES_MAX;
 
   /** A buffer whose next chunk is as large as they get. */
   function underLoad(pool: ChunkPool): ReceiveBuffer {
     const buffer = new ReceiveBuffer(pool);
     buffer.receive(0, new Uint8Array(MAX));
-    buffer.read();
+    buffer.read(true);
     return buffer;
   }
 
@@ -141,11 +141,11 @@ describe('the memory of what was read', () => {
     const pool = new ChunkPool();
     const buffer = underLoad(pool);
     buffer.receive(MAX, new Uint8Array(MAX).fill(1));
-    const first = buffer.read()!;
+    const first = buffer.read(true)!;
     pool.giveBack(first);
     expect(pool.kept).toBe(1);
     buffer.receive(2 * MAX, new Uint8Array(100).fill(2));
-    const second = buffer.read()!;
+    const second = buffer.read(true)!;
     expect(second.buffer).toBe(first.buffer);
     expect(second).toEqual(new Uint8Array(100).fill(2));
     expect(pool.kept).toBe(0);
@@ -155,7 +155,7 @@ describe('the memory of what was read', () => {
     const pool = new ChunkPool();
     const buffer = underLoad(pool);
     buffer.receive(MAX, new Uint8Array(MAX));
-    const bytes = buffer.read()!;
+    const bytes = buffer.read(true)!;
     for (let i = 0; i < 3; i++) pool.giveBack(bytes);
     pool.giveBack(new Uint8Array(MAX));
     expect(pool.kept).toBe(1);
@@ -166,18 +166,30 @@ describe('the memory of what was read', () => {
     const buffer = underLoad(pool);
     buffer.receive(MAX, new Uint8Array(100));
     buffer.receive(MAX + 200, new Uint8Array(MAX - 200).fill(3));
-    const part = buffer.read()!;
+    const part = buffer.read(true)!;
     expect(part.length).toBe(100);
     pool.giveBack(part);
     buffer.receive(MAX + 100, new Uint8Array(100).fill(2));
-    const rest = buffer.read()!;
+    const rest = buffer.read(true)!;
     expect(rest.slice(0, 101)).toEqual(Uint8Array.from({ length: 101 }, (_, i) => (i < 100 ? 2 : 3)));
     pool.giveBack(rest);
     expect(pool.kept).toBe(0);
   });
 
-  it('is kept up to a bound', () => {
+  it('is not used again where its reader did not say that it gives it back', () => {
     const pool = new ChunkPool();
+    const buffer = underLoad(pool);
+    buffer.receive(MAX, new Uint8Array(MAX));
+    pool.giveBack(buffer.read()!);
+    expect(pool.kept).toBe(0);
+  });
+
+  it('is kept up to a bound, and freed beyond it where somebody can', () => {
+    const pool = new ChunkPool();
+    let freed = 0;
+    pool.free = () => {
+      freed += 1;
+    };
     const lent = Array.from({ length: CHUNKS_KEPT_MAX + 10 }, () => {
       const bytes = pool.take(MAX);
       pool.lend(bytes);
@@ -185,5 +197,6 @@ describe('the memory of what was read', () => {
     });
     for (const bytes of lent) pool.giveBack(bytes);
     expect(pool.kept).toBe(CHUNKS_KEPT_MAX);
+    expect(freed).toBe(10);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SeededRng } from '../../../../sim/rng.ts';
-import { COPIED_BELOW } from '../../../../transport/streams/constants.ts';
+import { ChunkPool } from '../../../../transport/streams/chunk-pool.ts';
+import { CHUNK_BYTES_MAX, COPIED_BELOW } from '../../../../transport/streams/constants.ts';
 import { SendBuffer } from '../../../../transport/streams/send-buffer.ts';
 import { ByteWriter } from '../../../../wire/writer.ts';
 import { isPattern, KIB, pattern } from './lab.ts';
@@ -12,7 +13,7 @@ function bytesOf(buffer: SendBuffer, offset: number, length: number): Uint8Array
 }
 
 function written(...lengths: number[]): SendBuffer {
-  const buffer = new SendBuffer();
+  const buffer = new SendBuffer(new ChunkPool());
   for (const length of lengths) buffer.append(pattern(buffer.written, length));
   return buffer;
 }
@@ -33,7 +34,7 @@ describe('a send buffer', () => {
   });
 
   it('copies a small piece and keeps a large one', () => {
-    const buffer = new SendBuffer();
+    const buffer = new SendBuffer(new ChunkPool());
     const small = pattern(0, 10);
     const large = pattern(10, COPIED_BELOW);
     buffer.append(small);
@@ -44,8 +45,39 @@ describe('a send buffer', () => {
     expect(bytesOf(buffer, 10, COPIED_BELOW)).toEqual(new Uint8Array(COPIED_BELOW));
   });
 
+  it('copies a large piece too where its writer uses it again', () => {
+    const buffer = new SendBuffer(new ChunkPool());
+    const length = 2 * CHUNK_BYTES_MAX + 100;
+    const large = pattern(10, length);
+    buffer.append(pattern(0, 10));
+    buffer.append(large, false);
+    large.fill(0);
+    expect(bytesOf(buffer, 0, 10 + length)).toEqual(pattern(0, 10 + length));
+  });
+
+  it('gives the memory of copies back once all that lies in it has arrived, and tells of the pieces that it kept', () => {
+    const pool = new ChunkPool();
+    const buffer = new SendBuffer(pool);
+    const kept = pattern(2 * CHUNK_BYTES_MAX, COPIED_BELOW);
+    buffer.append(pattern(0, 2 * CHUNK_BYTES_MAX), false);
+    buffer.append(kept);
+    buffer.markSent(buffer.written);
+    const done: Uint8Array[] = [];
+    const acknowledge = (start: number, end: number): void =>
+      buffer.onAcknowledged(start, end, (piece) => done.push(piece));
+    acknowledge(CHUNK_BYTES_MAX, 2 * CHUNK_BYTES_MAX);
+    acknowledge(0, CHUNK_BYTES_MAX - 1);
+    expect(pool.kept).toBe(0);
+    acknowledge(CHUNK_BYTES_MAX - 1, CHUNK_BYTES_MAX);
+    expect(pool.kept).toBe(2);
+    expect(done).toEqual([]);
+    acknowledge(2 * CHUNK_BYTES_MAX, buffer.written);
+    expect(pool.kept).toBe(2);
+    expect(done).toEqual([kept]);
+  });
+
   it('keeps many tiny pieces in few chunks', () => {
-    const buffer = new SendBuffer();
+    const buffer = new SendBuffer(new ChunkPool());
     for (let i = 0; i < 100_000; i++) buffer.append(pattern(i, 1));
     expect(isPattern(bytesOf(buffer, 0, 100_000), 0)).toBe(true);
     buffer.markSent(100_000);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PacketContents } from '../../../../transport/packet-contents.ts';
+import { ChunkPool } from '../../../../transport/streams/chunk-pool.ts';
 import { DEFAULT_STREAM_CONFIG } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import { SendingHalf, type SendingState } from '../../../../transport/streams/sending-half.ts';
@@ -16,7 +17,7 @@ class Rig {
   readonly budget: NodeBudget;
 
   constructor(start = 0, budget: NodeBudget = new NodeBudget()) {
-    this.half = new SendingHalf(start);
+    this.half = new SendingHalf(new ChunkPool(), start);
     this.budget = budget;
   }
 
