@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SeededRng } from '../../../../sim/rng.ts';
+import { CHUNK_BYTES_MAX } from '../../../../transport/streams/constants.ts';
 import type { StreamEvent } from '../../../../transport/streams/events.ts';
 import type { StreamFrame } from '../../../../transport/streams/streams.ts';
 import type { Priority } from '../../../../wire/frames.ts';
@@ -293,7 +294,7 @@ class World {
           stream.sent <= stream.sendLimit && stream.received <= stream.receiveLimit,
           'no stream goes beyond its limit',
         );
-        must(stream.memory <= stream.received - stream.taken + 2 * 32 * KIB, 'memory is bounded by credit');
+        must(stream.memory <= stream.received - stream.taken + 2 * CHUNK_BYTES_MAX, 'memory is bounded by credit');
         must(stream.ranges <= 256, 'ranges are bounded');
       }
     }
