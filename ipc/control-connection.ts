@@ -41,6 +41,8 @@ export class ControlConnection implements ClientSink, Worker {
   #isPaused = false;
   #hasEnded = false;
   #isOver = false;
+  /** Of what it has asked for, and the kernel has not taken yet. */
+  #unreadReplyBytes = 0;
   #partialTimer: NodeJS.Timeout | undefined;
 
   /** `first` is what came behind the first byte. */
@@ -55,7 +57,7 @@ export class ControlConnection implements ClientSink, Worker {
     this.#socket = socket;
     this.#bounds = bounds;
     this.#turns = turns;
-    this.#writer = new MessageWriter(socket, () => this.#goOn());
+    this.#writer = new MessageWriter(socket);
     this.#client = registry.open(this);
     this.#commands = new ControlCommands(hosts, this.#client);
     const onEnd = (): void => {
@@ -120,13 +122,14 @@ export class ControlConnection implements ClientSink, Worker {
   }
 
   #mustWait(): boolean {
-    if (!this.#socket.destroyed && this.#writer.unreadBytes >= this.#bounds.unreadWaitBytes) return true;
+    // Only by replies: what comes unasked, as datagrams do, must not keep a client from saying that it wants no more of it.
+    if (!this.#socket.destroyed && this.#unreadReplyBytes >= this.#bounds.unreadWaitBytes) return true;
     // The end of a client is not put off by what it waits for.
     return !this.#hasEnded && this.#waiting.size >= this.#bounds.requests;
   }
 
   #nextPage(pages: ReplyPages): void {
-    this.#write(pages.next());
+    this.#answer(pages.next());
     if (pages.isDone) this.#pages = undefined;
   }
 
@@ -215,17 +218,25 @@ export class ControlConnection implements ClientSink, Worker {
   #reply(id: number | undefined, command: Command, reply: Replies[Command]): void {
     if (id === undefined) return;
     const pages = encodeReply(id, command, reply as never);
-    this.#write(pages.next());
+    this.#answer(pages.next());
     if (!pages.isDone) this.#pages = pages;
   }
 
   #refuse(id: number | undefined, error: WarrenError): void {
-    if (id !== undefined) this.#write(encodeRefusal(id, error));
+    if (id !== undefined) this.#answer(encodeRefusal(id, error));
   }
 
-  #write(body: Uint8Array): void {
+  #answer(body: Uint8Array): void {
+    this.#unreadReplyBytes += body.length;
+    this.#write(body, () => {
+      this.#unreadReplyBytes -= body.length;
+      this.#goOn();
+    });
+  }
+
+  #write(body: Uint8Array, taken?: () => void): void {
     if (this.#isOver || this.#socket.destroyed) return;
-    this.#writer.write(body);
+    this.#writer.write(body, taken);
     if (this.#writer.unreadBytes <= this.#bounds.unreadBytesMax) return;
     this.#end();
     this.#socket.destroy();

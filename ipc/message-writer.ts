@@ -4,25 +4,21 @@ import { frameMessage } from './framing.ts';
 /** Messages to a socket: those of one turn in one system call. */
 export class MessageWriter {
   readonly #socket: Socket;
-  readonly #taken: (() => void) | undefined;
   #isCorked = false;
 
-  /** `taken` is called when the kernel has taken the messages of a turn. */
-  constructor(socket: Socket, taken?: () => void) {
+  constructor(socket: Socket) {
     this.#socket = socket;
-    this.#taken = taken;
   }
 
-  write(body: Uint8Array): void {
+  /** `taken` is called when the kernel has taken this one. */
+  write(body: Uint8Array, taken?: () => void): void {
     const frame = frameMessage(body);
-    if (this.#isCorked) {
-      this.#socket.write(frame);
-      return;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#socket.cork();
+      process.nextTick(this.#uncork);
     }
-    this.#isCorked = true;
-    this.#socket.cork();
-    process.nextTick(this.#uncork);
-    this.#socket.write(frame, this.#taken);
+    this.#socket.write(frame, taken);
   }
 
   /** Bytes that the other end has not read, those that the kernel holds for it left out. */

@@ -418,8 +418,8 @@ export function encodeEvent(event: ServerEvent): Uint8Array {
 export function encodeRefusal(id: number, error: WarrenError): Uint8Array {
   return encodeControl(
     new Map<string, ControlValue>([
-      ['re', id],
       ['ok', false],
+      ['re', id],
       ['error', written(ERROR.write(error))],
     ]),
   );
@@ -466,8 +466,8 @@ export class ReplyPages implements Iterable<Uint8Array> {
 
   next(): Uint8Array {
     const page = new Map<string, ControlValue>([
-      ['re', this.#id],
       ['ok', true],
+      ['re', this.#id],
     ]);
     let length = HEAD_BYTES_MAX;
     if (this.#isFirst) {

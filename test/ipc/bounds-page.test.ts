@@ -57,7 +57,7 @@ it('every bound of a socket is the one that is kept', () => {
     `has not come, per client | ${group(rest.earlyNotices)} `,
     `requests that wait, per client | ${group(rest.requests)} `,
     `| 512 bytes / ${rest.firstLineMs / 1_000} s `,
-    `| ${unreadWaitBytes / 2 ** 10} KiB / ${unreadBytes / 2 ** 20} MiB / ${unreadBytesMax / 2 ** 20} MiB | its requests wait`,
+    `| ${unreadWaitBytes / 2 ** 10} KiB / ${unreadBytes / 2 ** 20} MiB / ${unreadBytesMax / 2 ** 20} MiB | of replies: its requests wait`,
     `in one turn | ${turnMs} ms`,
     `in one turn | ${bytesPerTurn / 2 ** 10} KiB `,
     `per stream connection and direction | ${SOCKET_BUFFER_BYTES / 2 ** 10} KiB`,

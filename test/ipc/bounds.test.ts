@@ -378,6 +378,31 @@ describe('a control client that does not read', () => {
     expect(made.messages.filter((message) => message.get('event') === 'datagram')).toHaveLength(50);
   });
 
+  it('can still say that it wants no more datagrams, however many it has not read', async () => {
+    const { paths, alice, bob } = await stage();
+    const made = await HandMade.connect(paths.app);
+    await made.hello();
+    made.say({ id: 2, do: 'bind', port: 81 });
+    await made.reply(2);
+    made.socket.pause();
+    const far = bob.bind(82, () => {});
+    for (let i = 0; i < 200; i++) far.send('alice', 81, patterned(10_000));
+    await turns();
+    made.say({ id: 3, do: 'unbind', port: 81 });
+    // It is another's to have at once.
+    let isFree = false;
+    for (let i = 0; i < 100 && !isFree; i++) {
+      await turns();
+      try {
+        alice.bind(81, () => {}).close();
+        isFree = true;
+      } catch {
+        // Not yet.
+      }
+    }
+    expect(isFree).toBe(true);
+  });
+
   it('that reads again gets all replies', async () => {
     const { paths } = await stage({ unreadBytes: 64 * 1024, unreadBytesMax: 128 * 1024 });
     const made = await HandMade.connect(paths.app);
