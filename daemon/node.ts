@@ -53,7 +53,7 @@ import { DATAGRAM_BYTES_MAX } from './udp-route.ts';
 
 /** How long what was written may take to arrive when a node is closed. */
 export const CLOSE_GRACE_MS = 5_000;
-/** Tunnels that neither programs on `app.sock` nor peers that call can take: the owner reaches one more peer whatever they do. */
+/** Tunnels that neither programs on `app.sock` nor peers that call can begin: the owner's dials reach so many peers more. */
 export const TUNNELS_KEPT = 16;
 
 /** The one network there is. */

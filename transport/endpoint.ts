@@ -151,7 +151,7 @@ export class Endpoint {
     if (tunnel === undefined) {
       if (!this.#tunnels.makeRoom(place, now)) return 'tables-full';
       const localIncarnation = this.#tunnels.incarnationFor(key);
-      tunnel = this.#tunnels.create({ peer, localIncarnation, remoteIncarnation: undefined, choices }, now);
+      tunnel = this.#tunnels.create({ peer, localIncarnation, remoteIncarnation: undefined, choices, place }, now);
     }
     tunnel.connect(routes, now);
     this.#tunnels.touch(tunnel);

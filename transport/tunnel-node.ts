@@ -35,12 +35,14 @@ export interface TunnelOptions {
   /** The peer's incarnations that the local one made a pair with before. */
   readonly formerIncarnations?: readonly Uint8Array[];
   readonly choices?: TunnelChoices | undefined;
+  /** `common` where it is left out. */
+  readonly place?: TunnelPlace;
 }
 
 /** What whoever dials may choose for one peer. */
 export type TunnelChoices = Partial<Pick<TunnelConfig, 'congestion' | 'peerTimeout'>>;
 
-/** Which places a new tunnel may take: those for all, or those that are kept as well. */
+/** Which places a tunnel may have: those for all, or those that are kept as well. */
 export type TunnelPlace = 'common' | 'kept';
 
 /** By which way a packet came, and how long it was. */

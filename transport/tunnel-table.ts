@@ -87,7 +87,7 @@ export class TunnelTable {
   /** A new tunnel for a new pair of incarnations, in the place of one whose peer lost its state. */
   replace(existing: Tunnel | undefined, peer: PeerKeys, pair: Incarnations, now: Instant): Tunnel {
     if (existing === undefined) return this.create({ peer, ...pair }, now);
-    const { key, localIncarnation, remoteIncarnation, choices, allRoutes } = existing;
+    const { key, localIncarnation, remoteIncarnation, choices, place, allRoutes } = existing;
     const formerIncarnations: Uint8Array[] = [];
     if (equal(localIncarnation, pair.localIncarnation) && remoteIncarnation !== undefined) {
       formerIncarnations.push(...existing.formerIncarnations.slice(1 - FORMER_MAX), remoteIncarnation);
@@ -95,7 +95,7 @@ export class TunnelTable {
     }
     existing.end({ kind: 'peer-restarted' });
     this.#remove(existing);
-    const tunnel = this.create({ peer, ...pair, formerIncarnations, choices }, now);
+    const tunnel = this.create({ peer, ...pair, formerIncarnations, choices, place }, now);
     tunnel.rememberRoutes(allRoutes);
     return tunnel;
   }
@@ -105,22 +105,27 @@ export class TunnelTable {
    * again, we lose our state in turn, and ask anew.
    */
   beginAnew(tunnel: Tunnel, now: Instant): void {
-    const { key, peer, choices, allRoutes } = tunnel;
+    const { key, peer, choices, place, allRoutes } = tunnel;
     tunnel.end({ kind: 'peer-restarted' });
     this.forget(tunnel);
     const localIncarnation = this.incarnationFor(key);
-    const successor = this.create({ peer, localIncarnation, remoteIncarnation: undefined, choices }, now);
+    const successor = this.create({ peer, localIncarnation, remoteIncarnation: undefined, choices, place }, now);
     successor.connect(allRoutes, now);
     this.touch(successor);
   }
 
-  /** Whether there is a place for one more, if need be that of the longest unused. */
+  /**
+   * Whether there is a place for one more, if need be that of the longest unused. Who asks for a common place pushes out none that has a
+   * kept one: else those would be common after a while.
+   */
   makeRoom(place: TunnelPlace, now: Instant): boolean {
     const { node, replies } = this.#parts;
     const { tunnelsMax, tunnelsKept } = node.config;
-    if (this.#tunnels.size < (place === 'kept' ? tunnelsMax : tunnelsMax - tunnelsKept)) return true;
+    if (this.#tunnels.size < tunnelsMax - tunnelsKept) return true;
+    const rivals = place === 'kept' ? this.all : this.all.filter((tunnel) => tunnel.place === 'common');
+    if (this.#tunnels.size < tunnelsMax && (place === 'kept' || rivals.length < tunnelsMax - tunnelsKept)) return true;
     let idlest: Tunnel | undefined;
-    for (const tunnel of this.#tunnels.values()) {
+    for (const tunnel of rivals) {
       if (idlest === undefined || tunnel.usedAt < idlest.usedAt) idlest = tunnel;
     }
     if (idlest === undefined || now - idlest.usedAt < EVICTABLE_AFTER) return false;

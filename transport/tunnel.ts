@@ -30,6 +30,7 @@ import type {
   TunnelChoices,
   TunnelNode,
   TunnelOptions,
+  TunnelPlace,
   TunnelState,
 } from './tunnel-node.ts';
 import { makeParts, type TunnelParts } from './tunnel-parts.ts';
@@ -66,6 +67,7 @@ export class Tunnel implements Queued {
   readonly formerIncarnations: readonly Uint8Array[];
   /** What differs from the node's configuration here. */
   readonly choices: TunnelChoices;
+  readonly place: TunnelPlace;
   /** For what programs do with streams; afterwards the tunnel may have something to send. */
   readonly streams: Streams;
   /** Of the rings that it stands in. */
@@ -83,6 +85,7 @@ export class Tunnel implements Queued {
     this.localIncarnation = options.localIncarnation;
     this.formerIncarnations = options.formerIncarnations ?? [];
     this.choices = options.choices ?? {};
+    this.place = options.place ?? 'common';
     this.#node = options.node;
     this.#parts = makeParts(this, options, now);
     this.streams = this.#parts.streams;

@@ -230,6 +230,21 @@ describe('tunnels', () => {
     expect(b.node.endpoint.tunnels).toHaveLength(TUNNELS);
   });
 
+  it('that were kept are pushed out by none of the others, however long they are unused', () => {
+    const { world, a, b } = pair({ config: { tunnelsMax: TUNNELS, tunnelsKept: 1 } });
+    const ask = (peer: SimPeer, place?: TunnelPlace): string =>
+      b.node.endpoint.connect(peer.keys, [b.node.routeTo(peer.address)], world.network.now, {}, place);
+    expect(ask(a, 'kept')).toBe('started');
+    run(world, SECOND);
+    const others = Array.from({ length: 2 * TUNNELS }, (_, i) => world.addPeer(`peer-${i}`));
+    for (const peer of others) {
+      ask(peer);
+      run(world, EVICTABLE_AFTER + SECOND);
+    }
+    expect(b.node.endpoint.tunnel(a.key)).toBeDefined();
+    expect(b.node.endpoint.tunnels.length).toBeLessThanOrEqual(TUNNELS);
+  });
+
   it('give way after a minute without use, the longest unused first', () => {
     const { world, a, b, peers } = full();
     run(world, EVICTABLE_AFTER / 2);
