@@ -1,15 +1,27 @@
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
 import { SOCKET_BUFFER_BYTES } from './bounds.ts';
 import { throwIfAborted } from './client-errors.ts';
-import { accessError, checkSocket, codeOf, notRunning, SOCKET_FS, type SocketFs } from './socket-path.ts';
+import {
+  accessError,
+  checkOwnDirectory,
+  checkSocket,
+  codeOf,
+  notRunning,
+  SOCKET_FS,
+  type SocketFs,
+} from './socket-path.ts';
 
 export interface ConnectOptions {
   /** Of the socket: `socketToUse` finds it. */
   readonly path: string;
   readonly signal?: AbortSignal | undefined;
   readonly fs?: SocketFs | undefined;
-  /** A connection of this program's to the same socket, which lasts, has looked at it: who could not change it then cannot since. */
+  /**
+   * A connection of this program's to the same socket, which lasts, has looked at it. That the directory is still ours alone is seen
+   * each time: then only we can have put there what is in it.
+   */
   readonly isChecked?: boolean | undefined;
 }
 
@@ -23,7 +35,8 @@ const BUSY_PAUSE_MS = 10;
  */
 export async function connectSocket(options: ConnectOptions): Promise<Socket> {
   const { path, signal, fs = SOCKET_FS, isChecked = false } = options;
-  if (!isChecked) checkSocket(path, fs);
+  if (isChecked) checkOwnDirectory(dirname(path), fs);
+  else checkSocket(path, fs);
   for (const start = performance.now(); ; ) {
     throwIfAborted(signal);
     try {

@@ -110,6 +110,12 @@ export function prepareSocketDirectory(directory: string, fs: SocketFs = SOCKET_
 
 /** Throws unless only we can have put there what is in it. */
 export function checkSocketDirectory(directory: string, fs: SocketFs = SOCKET_FS): void {
+  checkOwnDirectory(directory, fs);
+  checkParents(directory, fs);
+}
+
+/** The same at this moment: whether others may put another in its place is not asked. */
+export function checkOwnDirectory(directory: string, fs: SocketFs): void {
   const status = lstat(directory, fs);
   if (status === undefined) throw notRunning(directory);
   if (status.isSymbolicLink()) throw unsafe(directory, 'is a symbolic link', 'Name the directory itself.');
@@ -121,7 +127,6 @@ export function checkSocketDirectory(directory: string, fs: SocketFs = SOCKET_FS
     const mode = (status.mode & ACCESS_BITS).toString(8);
     throw unsafe(directory, `has mode ${mode}`, `Give it to yourself alone: chmod 700 ${quote(directory)}`);
   }
-  checkParents(directory, fs);
 }
 
 /** Where all may write, and may also rename what is not theirs, another directory can take the place of ours at any time. */

@@ -95,15 +95,23 @@ describe('a program whose daemon is gone', () => {
     });
   });
 
-  it('looks at the socket before its first connection, and for its streams not again', async () => {
+  it('looks at the socket before its first connection, and for its streams only at whose its directory is', async () => {
     const { paths } = await impostor((socket) => socket.resume());
     const line = { kind: 'dial', peer: 'bob', port: 80 } as const;
-    const fs = { ...SOCKET_FS, effectiveUser: () => process.geteuid!() + 1 };
-    await expect(openStream({ path: paths.app, line, fs })).rejects.toMatchObject({
-      code: 'ERR_WARREN_SOCKET_UNSAFE',
-    });
-    const { socket } = await openStream({ path: paths.app, line, fs, isChecked: true });
+    const looked: string[] = [];
+    const lstat: typeof SOCKET_FS.lstat = (path) => {
+      looked.push(path);
+      return SOCKET_FS.lstat(path);
+    };
+    const { socket } = await openStream({ path: paths.app, line, fs: { ...SOCKET_FS, lstat }, isChecked: true });
     socket.destroy();
+    expect(looked).toEqual([paths.directory]);
+    const fs = { ...SOCKET_FS, effectiveUser: () => process.geteuid!() + 1 };
+    for (const isChecked of [false, true]) {
+      await expect(openStream({ path: paths.app, line, fs, isChecked })).rejects.toMatchObject({
+        code: 'ERR_WARREN_SOCKET_UNSAFE',
+      });
+    }
   });
 
   it('is told so by a connection that is refused', async () => {
