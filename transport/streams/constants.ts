@@ -49,7 +49,7 @@ export const OUT_OF_ORDER_RANGES_MAX = 256;
 export const SEND_BUFFER_INITIAL: number = 256 * KIB;
 /** A writer that waits is told when so much of its buffer is free. */
 export const WRITABLE_SHARE = 0.25;
-/** A written piece below this size is copied, so that many small ones do not cost an object each; a larger one is kept. */
+/** A written piece below this size is copied, so that many small ones do not cost an object each; a larger one is kept where it is left alone. */
 export const COPIED_BELOW: number = 4 * KIB;
 /**
  * What copied pieces share at most, and a reader is handed at once: large enough for one system call, small enough for the

@@ -19,6 +19,8 @@ export class SendBuffer {
   /** In order, without a gap; each holds the bytes from its start up to the next one's, the last up to `written`. */
   readonly #chunks: Chunk[] = [];
   readonly #pool: ChunkPool;
+  /** Bytes in chunks that are copies: of so little as lies between large pieces there is never more than as much again. */
+  #copied = 0;
   /** Where the last read found its bytes: the next one mostly follows it. */
   #cursor = 0;
   #acknowledged: number;
@@ -74,11 +76,12 @@ export class SendBuffer {
     for (let copied = 0; copied < data.length; ) {
       const rest = data.length - copied;
       if (this.#sharedRoom() === 0)
-        this.#push(this.#pool.take(Math.min(Math.max(rest, this.length), CHUNK_BYTES_MAX)), true);
+        this.#push(this.#pool.take(Math.min(Math.max(rest, this.#copied), CHUNK_BYTES_MAX)), true);
       const count = Math.min(rest, this.#sharedRoom());
       const { bytes, start } = this.#chunks.at(-1)!;
       bytes.set(count === data.length ? data : data.subarray(copied, copied + count), this.#written - start);
       this.#written += count;
+      this.#copied += count;
       copied += count;
     }
   }
@@ -175,9 +178,12 @@ export class SendBuffer {
 
   #trim(done: ((piece: Uint8Array) => void) | undefined): void {
     while (this.#chunks.length > 0 && this.#endOf(0) <= this.#acknowledged) {
-      const { bytes, isOurs } = this.#chunks.shift()!;
-      if (isOurs) this.#pool.put(bytes);
-      else done?.(bytes);
+      const end = this.#endOf(0);
+      const { bytes, start, isOurs } = this.#chunks.shift()!;
+      if (isOurs) {
+        this.#copied -= end - start;
+        this.#pool.put(bytes);
+      } else done?.(bytes);
       this.#cursor = Math.max(0, this.#cursor - 1);
     }
     if (this.#chunks.length > 0) return;

@@ -33,6 +33,22 @@ describe('a send buffer', () => {
     }
   });
 
+  it('makes room for small pieces between large ones by what they hold, not by all that waits', () => {
+    let taken = 0;
+    const pool = new ChunkPool();
+    pool.allocate = (bytes) => {
+      taken += bytes;
+      return new Uint8Array(bytes);
+    };
+    const buffer = new SendBuffer(pool);
+    for (let i = 0; i < 64; i++) {
+      buffer.append(pattern(buffer.written, COPIED_BELOW));
+      buffer.append(pattern(buffer.written, 1));
+    }
+    expect(taken).toBeLessThan(8 * KIB);
+    expect(isPattern(bytesOf(buffer, 0, buffer.written), 0)).toBe(true);
+  });
+
   it('copies a small piece and keeps a large one', () => {
     const buffer = new SendBuffer(new ChunkPool());
     const small = pattern(0, 10);
