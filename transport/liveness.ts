@@ -68,7 +68,7 @@ export class Liveness {
 
   get restDue(): Instant {
     if (this.#isResting) return NEVER;
-    return (Math.ceil((this.#activeAt + REST_AFTER) / REST_STEP) * REST_STEP) as Instant;
+    return (Math.ceil((Math.max(this.#activeAt, this.#usedAt) + REST_AFTER) / REST_STEP) * REST_STEP) as Instant;
   }
 
   noteAsked(now: Instant): void {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { MILLISECOND, SECOND } from '../../../base/time.ts';
+import { after, instant, MILLISECOND, SECOND } from '../../../base/time.ts';
+import { SeededRng } from '../../../sim/rng.ts';
 import type { SimPeer } from '../../../sim/world.ts';
+import { REST_AFTER } from '../../../transport/constants.ts';
+import { Liveness } from '../../../transport/liveness.ts';
 import { count, DELAY, downs, expectForgotten, Lab, ROUND_TRIP, watch } from './lab.ts';
 
 const HOUR = 3_600 * SECOND;
@@ -254,5 +257,17 @@ describe('a side that was suspended for 8 hours', () => {
     lab.world.network.resume('a');
     expect(lab.recovery(3 * SECOND)).toBeDefined();
     expect([...downs(lab.a), ...downs(lab.b)]).toEqual([]);
+  });
+});
+
+describe('a tunnel that rests', () => {
+  it('does not rest again as soon as it is used again, however long it had been silent', () => {
+    const start = instant(10 * SECOND);
+    const liveness = new Liveness(30 * SECOND, new SeededRng(1), start);
+    liveness.noteRest();
+    const now = after(start, 60 * SECOND);
+    liveness.noteUse(now);
+    expect(liveness.isResting).toBe(false);
+    expect(liveness.restDue - now).toBeGreaterThanOrEqual(REST_AFTER);
   });
 });
