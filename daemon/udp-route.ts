@@ -140,7 +140,8 @@ export class UdpRouteTable {
     const known = this.#zones.get(scope);
     if (known !== undefined) return known;
     const zone = (this.#options.zoneName ?? zoneName)(scope);
-    this.#zones.set(scope, zone);
+    // A number is what an interface is called that has no name yet.
+    if (zone !== `%${scope}`) this.#zones.set(scope, zone);
     return zone;
   }
 

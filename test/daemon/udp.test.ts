@@ -470,6 +470,19 @@ describe('routes', () => {
     expect(asked).toEqual([3, 4]);
   });
 
+  it('ask again for an interface that has no name yet', () => {
+    const names = ['%3', '%eth0', '%eth0'];
+    const zoneName = (): string => names.shift()!;
+    const table = new UdpRouteTable({ socket: 0, isDualStack: true, carriesLarge: false, zoneName });
+    const hosts = [1, 2, 3].map((i) => {
+      const bytes = encodeSocketAddress(AF_INET6, `fe80::${i}`, 4440)!;
+      new DataView(bytes.buffer).setUint32(24, 3, isLittleEndian);
+      return table.ofSocketAddress(bytes)?.host;
+    });
+    expect(hosts).toEqual(['fe80::1%3', 'fe80::2%eth0', 'fe80::3%eth0']);
+    expect(names).toHaveLength(1);
+  });
+
   it('are remembered up to a limit: those used lately stay', () => {
     const table = new UdpRouteTable({ socket: 0, isDualStack: true, carriesLarge: false });
     const kept = table.from('::ffff:192.0.2.1', 1);
