@@ -34,7 +34,7 @@ export const memoryBench: NodeBench = {
   },
 };
 
-/** As many as a node may have. */
+/** About as many as a node may have. */
 const TUNNELS = 1_000;
 /** Made before anything is counted. */
 const FIRST_TUNNELS = 100;

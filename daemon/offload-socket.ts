@@ -9,7 +9,8 @@ import { AF_INET, AF_INET6, encodeSocketAddress, SOCKET_ADDRESS_BYTES } from './
 /**
  * A UDP socket of Linux, set up through C as `dgram` cannot: the kernel cuts what is sent into segments (UDP_SEGMENT) and joins
  * what comes in (UDP_GRO), and what a link does not carry is refused or lost, never cut into fragments, so that a path MTU search
- * finds the truth. Its descriptor is handed to `dgram`, which reads, writes and closes it from then on.
+ * finds the truth. Its descriptor is handed to `dgram`, which waits for what comes, reads the first of it, sends what the kernel had no
+ * room for at once, and closes it.
  *
  * `undefined` where this system has no such thing; the same socket without all that is made by `dgram` then.
  */

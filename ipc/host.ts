@@ -89,15 +89,15 @@ export interface IncomingStream {
 }
 
 /**
- * One end of a stream. Reading is a pull, writing a push that says how much was taken: neither holds more than the stream's window.
- * After `closed` every call does nothing.
- */
-/**
  * What becomes of what was taken. `left`, as it is where nothing is said: the writer leaves it as it is. `given`: its memory is the
  * stream's from now on, and may be freed once it has arrived. `copied`: it is the writer's again at once.
  */
 export type Handover = 'left' | 'given' | 'copied';
 
+/**
+ * One end of a stream. Reading is a pull, writing a push that says how much was taken: neither holds more than the stream's window.
+ * After `closed` every call does nothing.
+ */
 export interface StreamEnd {
   readonly peer: PeerName;
   readonly localPort: number;

@@ -165,7 +165,7 @@ const COUNT_NAME_BYTES_MAX = 48;
 
 export type Shapes<T> = { readonly [K in keyof T]-?: Shape<T[K]> };
 
-/** A map with these keys, which are ASCII. They are written in the order of their encoding, so that nothing is left to sort. */
+/** A map with these keys, which are ASCII. They are written in the order of their encoding, so that little is left to sort. */
 export function fields<T extends object>(shapes: Shapes<T>): Shape<T> {
   const keys = Object.keys(shapes).sort() as (keyof T & string)[];
   keys.sort((a, b) => a.length - b.length);

@@ -86,7 +86,7 @@ export class StreamConnection implements StreamListener, ClientStream {
     const socket = this.#socket;
     // Told only when the kernel has everything: whoever is told can rely on reading it all. As a rule it has by now.
     socket.end();
-    if (socket.writableLength === 0) this.#readToTheEnd();
+    if (!socket.destroyed && socket.writableLength === 0) this.#readToTheEnd();
     else socket.once('finish', () => this.#readToTheEnd());
   }
 
