@@ -6,6 +6,7 @@ import { connect, createNode, type NewPeer, type WarrenNode, type WarrenStream }
 import { Child } from './child.ts';
 import type { Attack, SenderOptions, SenderReply, SenderRequest } from './hostile-sender.ts';
 import type { TargetReply, TargetRequest } from './hostile-target.ts';
+import { runsIn } from './options.ts';
 
 /**
  * What one hostile local program costs the others: two daemons, a program at one of them that sends small messages to the echo of
@@ -114,12 +115,80 @@ async function entryOf(node: WarrenNode): Promise<NewPeer> {
   return { record: await node.record(), endpoints: [`${LOOPBACK}:${(await node.status()).udp.port}`] };
 }
 
+/** Several runs, each with a hostile program of its own: on which core it comes to lie is the system's choice, and matters. */
 async function measure(
   stage: Stage,
   attack: Attack,
   seconds: number,
   progress: (text: string) => void,
 ): Promise<readonly Measurement[]> {
+  const runs: Run[] = [];
+  const count = runsIn(seconds);
+  for (let i = 0; i < count; i++) {
+    runs.push(await attackOnce(stage, attack, seconds, (text) => progress(`run ${i + 1} of ${count}, ${text}`)));
+  }
+  const of = (
+    metric: string,
+    unit: string,
+    rounds: readonly number[],
+    more: Partial<Measurement> = {},
+  ): Measurement => ({ case: attack, metric, unit, rounds, ...more });
+  const ratios = runs.map(({ idle, attacked }) => median(attacked.map(p99)) / median(idle.map(p99)));
+  const rounds = (figure: (run: Run) => number): readonly number[] => runs.map(figure);
+  return [
+    of(
+      'idle echo p99',
+      'ms',
+      rounds(({ idle }) => median(idle.map(p99))),
+    ),
+    of(
+      'echo p99',
+      'ms',
+      rounds(({ attacked }) => median(attacked.map(p99))),
+      { vs: { idle: median(ratios) } },
+    ),
+    of('echo p99 against idle', '', ratios, { atMost: RATIO_MAX }),
+    of(
+      'echoes',
+      '1/s',
+      rounds(({ attacked }) => attacked.flat().length / seconds),
+    ),
+    of(
+      'hostile connections',
+      '1/s',
+      rounds(({ connections }) => connections),
+    ),
+    of(
+      'of which closed',
+      '1/s',
+      rounds(({ closed }) => closed),
+    ),
+    of(
+      'memory growth',
+      'MiB',
+      rounds(({ growth }) => growth),
+      { atMost: GROWTH_MIB_MAX },
+    ),
+  ];
+}
+
+interface Run {
+  /** Milliseconds of each echo, by slices. */
+  readonly idle: readonly number[][];
+  readonly attacked: readonly number[][];
+  /** A second. */
+  readonly connections: number;
+  readonly closed: number;
+  /** MiB. */
+  readonly growth: number;
+}
+
+async function attackOnce(
+  stage: Stage,
+  attack: Attack,
+  seconds: number,
+  progress: (text: string) => void,
+): Promise<Run> {
   const { target, node, socket } = stage;
   const stream = await node.dial(PEER, ECHO_PORT);
   const sliceMs = (1_000 * seconds) / SLICES;
@@ -139,32 +208,13 @@ async function measure(
     const after = await target.ask({ kind: 'snapshot' }, 'snapshot');
     const perSecond = (counted: 'connections' | 'closed'): number =>
       (1_000 * (last[counted] - first[counted])) / (last.at - first.at);
-    const ratio = median(attacked.map(p99)) / median(idle.map(p99));
-    const of = (
-      metric: string,
-      unit: string,
-      rounds: readonly number[],
-      more: Partial<Measurement> = {},
-    ): Measurement => ({
-      case: attack,
-      metric,
-      unit,
-      rounds,
-      ...more,
-    });
-    return [
-      of('idle echo p99', 'ms', idle.map(p99)),
-      of('echo p99', 'ms', attacked.map(p99), { vs: { idle: ratio } }),
-      of('echo p99 against idle', '', [ratio], { atMost: RATIO_MAX }),
-      of(
-        'echoes',
-        '1/s',
-        attacked.map(({ length }) => (1_000 * length) / sliceMs),
-      ),
-      of('hostile connections', '1/s', [perSecond('connections')]),
-      of('of which closed', '1/s', [perSecond('closed')]),
-      of('memory growth', 'MiB', [after.residentMiB - before.residentMiB], { atMost: GROWTH_MIB_MAX }),
-    ];
+    return {
+      idle,
+      attacked,
+      connections: perSecond('connections'),
+      closed: perSecond('closed'),
+      growth: after.residentMiB - before.residentMiB,
+    };
   } finally {
     await sender.end();
     stream.destroy();
