@@ -22,6 +22,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** What was taken turns out not to count. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + 1);
+  }
+
   /** Whether less than `share` of the burst is left. */
   isBelow(share: number, now: Instant): boolean {
     this.#refill(now);

@@ -11,6 +11,7 @@ import { DirectoryLock } from './directory-lock.ts';
 import { HOME_FILES, openHome, openNodeAt, type WhereToListen } from './home.ts';
 import { portsToTry } from './listen-port.ts';
 import type { Log } from './log.ts';
+import { loadNative, PLAIN } from './native.ts';
 import { openOwnDirectory } from './own-directory.ts';
 import { readPassphrase } from './passphrase-file.ts';
 import { StartTraces } from './start-traces.ts';
@@ -97,7 +98,8 @@ async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoLis
     onShutdown: () => void stopping.stop(),
   });
   undo.add(() => node.close());
-  const server = await LocalServer.open({ host: node, paths, warn: (kind, fields) => log.warn(kind, fields) });
+  const { ffi } = config.offload ? await loadNative() : PLAIN;
+  const server = await LocalServer.open({ host: node, paths, ffi, warn: (kind, fields) => log.warn(kind, fields) });
   undo.add(async () => {
     server.announceStop();
     // First, so that what programs have written arrives: the server's end is the end of their streams.

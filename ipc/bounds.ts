@@ -8,6 +8,11 @@ export interface Bounds {
   readonly controlConnections: number;
   /** Connections that have not said yet what they are, per socket: the oldest gives way. */
   readonly unsorted: number;
+  /** Connections that come to nothing, per socket: so many at once, and so many a second. */
+  readonly fruitless: number;
+  readonly fruitlessPerSecond: number;
+  /** So long none is taken where there were more. */
+  readonly restMs: number;
   readonly streamsPerClient: number;
   /** Per socket. */
   readonly streamsWithoutClient: number;
@@ -50,6 +55,9 @@ export const BOUNDS: Bounds = {
   connections: 20_000,
   controlConnections: 256,
   unsorted: 1_024,
+  fruitless: 1_024,
+  fruitlessPerSecond: 500,
+  restMs: 10,
   streamsPerClient: 1_024,
   streamsWithoutClient: 1_024,
   streams: 8_192,

@@ -4,7 +4,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { toHex } from '../base/bytes.ts';
 import { WarrenError } from '../base/errors.ts';
+import type { Ffi } from '../crypto/ffi.ts';
 import { SOCKET_BUFFER_BYTES } from './bounds.ts';
+import { type LastingListener, openLastingListener } from './lasting-listener.ts';
 import { codeOf } from './socket-path.ts';
 
 /**
@@ -14,43 +16,91 @@ import { codeOf } from './socket-path.ts';
  */
 export class ListenSocket {
   readonly path: string;
-  readonly #server: Server;
-  readonly #inode: string;
+  readonly #user: ListenSocketUser;
+  /** Where the system can have one: else Node's is all there is. */
+  readonly #lasting: LastingListener | undefined;
+  #server: Server;
+  #inode = '';
+  #pause: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  private constructor(path: string, server: Server) {
+  private constructor(path: string, user: ListenSocketUser, lasting: LastingListener | undefined) {
     this.path = path;
-    this.#server = server;
-    this.#inode = inodeOf(path)!;
+    this.#user = user;
+    this.#lasting = lasting;
+    this.#server = this.#createServer();
   }
 
   /** In a directory that has been checked. Thrown: a daemon is running there. */
-  static async open(path: string, user: ListenSocketUser): Promise<ListenSocket> {
-    const server = createServer({ allowHalfOpen: true, highWaterMark: SOCKET_BUFFER_BYTES }, user.accept);
+  static async open(path: string, user: ListenSocketUser, ffi?: Ffi): Promise<ListenSocket> {
     const hidden = join(dirname(path), `.${toHex(randomBytes(3))}`);
-    await bind(server, hidden);
-    // A connection that the system does not hand over is lost to its program, and to nobody else.
-    server.on('error', (error) => user.failed(codeOf(error)));
+    const lasting = ffi && privately(() => openLastingListener(ffi, hidden, CONNECTIONS_WAITING));
+    const socket = new ListenSocket(path, user, lasting);
     try {
+      await listening(socket.#server, hidden, () => socket.#listen(hidden));
+      // A connection that the system does not hand over is lost to its program, and to nobody else.
+      socket.#server.on('error', (error) => user.failed(codeOf(error)));
       await take(path, hidden);
-      return new ListenSocket(path, server);
+      socket.#inode = inodeOf(path)!;
+      return socket;
     } catch (error) {
-      server.close();
+      socket.#stop();
       throw error;
     } finally {
       rmSync(hidden, { force: true });
     }
   }
 
+  /** Takes no connection for a moment: those who come wait in the kernel. Where it cannot, it goes on. */
+  rest(milliseconds: number): void {
+    if (this.#lasting === undefined || this.#pause !== undefined || this.#isClosed) return;
+    this.#server.close();
+    this.#pause = setTimeout(() => this.#goOn(milliseconds), milliseconds);
+  }
+
   /** No new connections from here on. */
   close(): void {
     // Another daemon's socket may stand there by now, if somebody has removed ours.
     if (inodeOf(this.path) === this.#inode) unlinkSync(this.path);
+    this.#stop();
+  }
+
+  #goOn(milliseconds: number): void {
+    this.#pause = undefined;
+    this.#server = this.#createServer();
+    this.#server.on('error', (error) => this.#user.failed(codeOf(error)));
+    // Without a descriptor to be had, a little later.
+    if (!this.#listen('')) this.#pause = setTimeout(() => this.#goOn(milliseconds), milliseconds);
+  }
+
+  #createServer(): Server {
+    const accept = (socket: Socket): void => this.#user.accept(socket, this);
+    return createServer({ allowHalfOpen: true, highWaterMark: SOCKET_BUFFER_BYTES }, accept);
+  }
+
+  /** At the path, or on one more descriptor of what listens there; false where there is none. */
+  #listen(path: string): boolean {
+    const backlog = CONNECTIONS_WAITING;
+    if (this.#lasting === undefined) {
+      privately(() => this.#server.listen({ path, backlog }));
+      return true;
+    }
+    const fd = this.#lasting.duplicate();
+    if (fd < 0) return false;
+    this.#server.listen({ fd, backlog });
+    return true;
+  }
+
+  #stop(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#pause);
     this.#server.close();
+    this.#lasting?.close();
   }
 }
 
 export interface ListenSocketUser {
-  readonly accept: (socket: Socket) => void;
+  readonly accept: (socket: Socket, from: ListenSocket) => void;
   /** By the system's code, why it did not hand a connection over. */
   readonly failed: (code: string) => void;
 }
@@ -59,18 +109,25 @@ const CONNECTIONS_WAITING = 1_024;
 /** Somebody may be faster each time; but not for long. */
 const ATTEMPTS_MAX = 10;
 
-function bind(server: Server, path: string): Promise<void> {
+function listening(server: Server, path: string, listen: () => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(bindError(path, codeOf(error))));
     server.once('listening', () => {
       server.removeAllListeners('error');
       resolve();
     });
-    // The mode of a socket is fixed while it is bound, which happens before `listen` returns.
-    const umask = process.umask(0o077);
-    server.listen({ path, backlog: CONNECTIONS_WAITING });
-    process.umask(umask);
+    if (!listen()) reject(bindError(path, 'EMFILE'));
   });
+}
+
+/** The mode of a socket is fixed while it is bound, which is done when `work` returns. */
+function privately<T>(work: () => T): T {
+  const umask = process.umask(0o077);
+  try {
+    return work();
+  } finally {
+    process.umask(umask);
+  }
 }
 
 async function take(path: string, hidden: string): Promise<void> {

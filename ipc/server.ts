@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
 import { WarrenError } from '../base/errors.ts';
 import { type Place, Row } from '../base/row.ts';
+import { type Instant, instant } from '../base/time.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import type { Ffi } from '../crypto/ffi.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import { BOUNDS, type Bounds, CONNECTIONS_KEPT_SHARE, CONNECTIONS_MIN, FILES_RESERVED } from './bounds.ts';
 import { ClientRegistry, overLimit, type StreamSlot } from './client-registry.ts';
@@ -31,6 +34,8 @@ export interface LocalServerOptions {
   readonly paths: SocketPaths;
   readonly bounds?: Partial<Bounds> | undefined;
   readonly fs?: SocketFs | undefined;
+  /** Lent by a system where those who come can be made to wait. */
+  readonly ffi?: Ffi | undefined;
   /** As the system has it, where left out. */
   readonly openFilesMax?: number | undefined;
   /** Whoever writes it down sees to it that this is not too often. */
@@ -54,7 +59,7 @@ export class LocalServer {
 
   /** Thrown: the directory is not safe, or a daemon is running there. */
   static async open(options: LocalServerOptions): Promise<LocalServer> {
-    const { host, paths } = options;
+    const { host, paths, ffi } = options;
     const bounds = { ...BOUNDS, ...options.bounds };
     prepareSocketDirectory(paths.directory, options.fs ?? SOCKET_FS);
     const shared = {
@@ -66,9 +71,9 @@ export class LocalServer {
     const app = new Door({ host: host.apps, admin: undefined }, 'app', shared);
     const admin = new Door({ host, admin: host }, 'owner', shared);
     // The admin socket first: whoever finds the other can count on both.
-    const adminSocket = await ListenSocket.open(paths.admin, admin);
+    const adminSocket = await ListenSocket.open(paths.admin, admin, ffi);
     try {
-      const appSocket = await ListenSocket.open(paths.app, app);
+      const appSocket = await ListenSocket.open(paths.app, app, ffi);
       return new LocalServer(paths, [admin, app], [adminSocket, appSocket]);
     } catch (error) {
       adminSocket.close();
@@ -123,6 +128,7 @@ class Door implements ListenSocketUser {
   readonly #unsorted: Row<Visitor> = new Row();
   readonly #controls: Row<ControlConnection> = new Row();
   readonly #streams: Row<StreamConnection> = new Row();
+  readonly #fruitless: TokenBucket;
   /** There was no room for the last that came, which is said once. */
   #isFull = false;
   #isStopping = false;
@@ -134,9 +140,13 @@ class Door implements ListenSocketUser {
     this.#bounds = shared.bounds;
     this.#turns = shared.turns;
     this.#registry = new ClientRegistry(shared.bounds);
+    const { fruitless, fruitlessPerSecond } = shared.bounds;
+    this.#fruitless = new TokenBucket(fruitlessPerSecond, fruitless, now());
   }
 
-  readonly accept = (socket: Socket): void => {
+  readonly accept = (socket: Socket, from: ListenSocket): void => {
+    // It counts as fruitless until it has become something. Established streams go on meanwhile, which else had to wait for each.
+    if (!this.#fruitless.take(now())) from.rest(this.#bounds.restMs);
     // Whatever goes wrong with a connection, its end follows, and that is what counts.
     socket.on('error', () => {});
     if (!this.#makeRoom()) {
@@ -240,6 +250,7 @@ class Door implements ListenSocketUser {
     }
     const control = new ControlConnection(socket, rest, this.#hosts, this.#registry, this.#bounds, this.#turns);
     visitor.moveTo(this.#controls.add(control));
+    this.#fruitless.giveBack();
     if (this.#isStopping) control.event(STOPPING);
   }
 
@@ -253,6 +264,7 @@ class Door implements ListenSocketUser {
       const end =
         line.kind === 'dial' ? this.#hosts.host.dial(targetOf(line), connection) : slot.take(line.token, connection);
       visitor.moveTo(this.#streams.add(connection));
+      this.#fruitless.giveBack();
       connection.start(end, rest, line.kind === 'dial' ? 'dialled' : 'accepted');
     } catch (error) {
       if (!(error instanceof WarrenError)) throw error;
@@ -293,6 +305,10 @@ class Visitor {
 /** What the node is to know of a line: the client's token is none of its business. */
 function targetOf({ peer, port, priority, timeout, congestion, peerTimeout }: DialLine): DialTarget {
   return { peer, port, priority, timeout, congestion, peerTimeout };
+}
+
+function now(): Instant {
+  return instant(Math.floor(1_000 * performance.now()));
 }
 
 function plain(bytes: Buffer): Uint8Array {

@@ -37,7 +37,7 @@ export function temporaryPaths(): SocketPaths {
 /** A daemon's local socket over alice, who knows bob. */
 export async function stage(
   bounds: Partial<Bounds> = {},
-  options: Pick<LocalServerOptions, 'openFilesMax' | 'warn'> = {},
+  options: Pick<LocalServerOptions, 'openFilesMax' | 'warn' | 'ffi'> = {},
 ): Promise<Stage> {
   const network = new FakeNetwork();
   const alice = network.add('alice');
