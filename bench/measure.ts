@@ -11,8 +11,6 @@ export type Flow = (typeof FLOWS)[number];
 
 const WORK = { 'one-way': 'sink', 'both-ways': 'both', echo: 'echo' } as const;
 const WARM_UP_SECONDS_MAX = 1;
-/** A message at a time runs little code often, and it takes V8 some thousand of them until all of it is compiled. */
-const PING_WARM_UP_SECONDS_MAX = 5;
 /** A path's MTU is taken as found when it has stayed so long. */
 const SETTLED_MS = 300;
 const SETTLE_SECONDS_MAX = 5;
@@ -87,8 +85,12 @@ export interface Latencies {
 }
 
 /** Of 64-byte echoes: alone, and beside a stream that takes all there is. */
-export async function latencies(rig: Rig, seconds: number): Promise<Latencies> {
-  await rig.near.ping(1_000 * Math.min(PING_WARM_UP_SECONDS_MAX, 3 * seconds));
+export async function latencies(
+  rig: Rig,
+  seconds: number,
+  warmUpSeconds: number = WARM_UP_SECONDS_MAX,
+): Promise<Latencies> {
+  await rig.near.ping(1_000 * Math.min(warmUpSeconds, 3 * seconds));
   const idle = await rig.near.ping(1_000 * seconds);
   await rig.near.open('sink');
   await settled(rig, seconds);
