@@ -28,9 +28,9 @@ export interface Bounds {
   readonly requests: number;
   /** Notices about streams whose line has not been read yet, per client: the oldest gives way. */
   readonly earlyNotices: number;
-  /** Bytes that a control client has not read: from here on its requests wait. What they would bring is its own to ask for again. */
+  /** Bytes of replies that a control client has not read: from here on its requests wait. */
   readonly unreadWaitBytes: number;
-  /** From here on datagrams to it are dropped, which come whether it asks or not. */
+  /** Of all that it has not read: from here on datagrams to it are dropped, which come whether it asks or not. */
   readonly unreadBytes: number;
   /** From here on it is closed. */
   readonly unreadBytesMax: number;

@@ -134,7 +134,8 @@ export class HostCarrier implements Carrier, StreamListener {
     this.#isReading = false;
   }
 
-  /** A program may use its buffer again as soon as a write has called back. So there is one copy, as the kernel makes of what is
+  /**
+   * A program may use its buffer again as soon as a write has called back. So there is one copy, as the kernel makes of what is
    * written to a socket.
    */
   #offer(): void {
