@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { PeerStatus } from '../../ipc/host.ts';
 import { encodeReply } from '../../ipc/messages.ts';
-import { SILENT_PEER } from './fake-host.ts';
+import { type FakeHost, SILENT_PEER } from './fake-host.ts';
 import { bare, farDial, framed, HandMade, Program, patterned, stage, takeAll, turns, until } from './support.ts';
 
 /** Every row of "Of a socket" in ipc/PROTOCOL.md, filled. Most of them are made smaller here. */
@@ -306,15 +306,31 @@ describe('the bounds on what a client has', () => {
   });
 });
 
+/** How often a node is asked who somebody is. */
+function countResolved(host: FakeHost): () => number {
+  let resolved = 0;
+  const resolve = host.resolve.bind(host);
+  host.resolve = (peer) => {
+    resolved += 1;
+    return resolve(peer);
+  };
+  return () => resolved;
+}
+
+/** How many requests came through before the others had to wait. */
+async function whereHeldUp(resolved: () => number): Promise<number> {
+  await until('requests to be held up', () => resolved() > 100);
+  for (let before = -1; before !== resolved(); ) {
+    before = resolved();
+    await turns();
+  }
+  return resolved();
+}
+
 describe('a control client that does not read', () => {
   it('has its requests wait, loses datagrams, and is closed when events pile up', async () => {
     const { paths, alice, bob } = await stage({ unreadBytes: 64 * 1024, unreadBytesMax: 128 * 1024 });
-    let resolved = 0;
-    const resolve = alice.resolve.bind(alice);
-    alice.resolve = (peer) => {
-      resolved += 1;
-      return resolve(peer);
-    };
+    const resolved = countResolved(alice);
     const made = await HandMade.connect(paths.app);
     await made.hello();
     made.say({ id: 2, do: 'listen', port: 80, backlog: 1_000 });
@@ -322,12 +338,8 @@ describe('a control client that does not read', () => {
     await made.reply(3);
     made.socket.pause();
     for (let id = 4; id < 40_000; id++) made.say({ id, do: 'resolve', peer: 'bob' });
-    await until('requests to be held up', () => resolved > 100);
-    for (let before = -1; before !== resolved; ) {
-      before = resolved;
-      await turns();
-    }
-    expect(resolved).toBeLessThan(39_000);
+    const heldUp = await whereHeldUp(resolved);
+    expect(heldUp).toBeLessThan(39_000);
 
     // Datagrams alone never close it.
     const far = bob.bind(82, () => {});
@@ -347,32 +359,22 @@ describe('a control client that does not read', () => {
 
   it('has its requests wait long before it loses a datagram', async () => {
     const { paths, alice, bob } = await stage();
-    let resolved = 0;
-    const resolve = alice.resolve.bind(alice);
-    alice.resolve = (peer) => {
-      resolved += 1;
-      return resolve(peer);
-    };
+    const resolved = countResolved(alice);
     const made = await HandMade.connect(paths.app);
     await made.hello();
     made.say({ id: 2, do: 'bind', port: 81 });
     await made.reply(2);
     made.socket.pause();
     for (let id = 3; id < 20_000; id++) made.say({ id, do: 'resolve', peer: 'bob' });
-    await until('requests to be held up', () => resolved > 100);
-    for (let before = -1; before !== resolved; ) {
-      before = resolved;
-      await turns();
-    }
+    const heldUp = await whereHeldUp(resolved);
     // What the kernel holds besides is a few times as much, but not what waited before: a mebibyte.
-    const heldUp = resolved;
-    const [reply] = encodeReply(19_999, 'resolve', resolve('bob'));
+    const [reply] = encodeReply(19_999, 'resolve', bob.self);
     expect(heldUp * reply!.length).toBeLessThan(512 * 1024);
 
     const far = bob.bind(82, () => {});
     for (let i = 0; i < 50; i++) far.send('alice', 81, patterned(10_000));
     await turns();
-    expect(resolved).toBe(heldUp);
+    expect(resolved()).toBe(heldUp);
     made.socket.resume();
     await until('all replies', () => made.messages.some((message) => message.get('re') === 19_999));
     expect(made.messages.filter((message) => message.get('event') === 'datagram')).toHaveLength(50);

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../base/bytes.ts';
 import { after, earliest, type Instant, instant, SECOND } from '../../../base/time.ts';
@@ -9,16 +7,7 @@ import { Endpoint } from '../../../transport/endpoint.ts';
 import type { PeerKeys } from '../../../transport/handshake.ts';
 import { type DirectRoute, directRoute } from '../../../transport/route.ts';
 import { makeSelf } from '../../security/hostile.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-function heap(): number {
-  collect();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
+import { heap } from '../heap.ts';
 
 const PORT = 80;
 const KIB = 1_024;

@@ -1,17 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { heap } from '../../heap.ts';
 import { accepted, dataFrame, End, KIB, pattern } from './lab.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-function heap(): number {
-  collect();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 describe('memory', () => {
   it('of an idle stream is about a kibibyte, also after it has carried some, and none when it has ended', () => {
