@@ -27,6 +27,12 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#burst, this.#tokens + 1);
   }
 
+  /** The span until there is one to take. */
+  wait(now: Instant): number {
+    this.#refill(now);
+    return this.#tokens < 1 ? Math.ceil(((1 - this.#tokens) * SECOND) / this.#perSecond) : 0;
+  }
+
   /** Whether less than `share` of the burst is left. */
   isBelow(share: number, now: Instant): boolean {
     this.#refill(now);

@@ -8,11 +8,9 @@ export interface Bounds {
   readonly controlConnections: number;
   /** Connections that have not said yet what they are, per socket: the oldest gives way. */
   readonly unsorted: number;
-  /** Connections that come to nothing, per socket: so many at once, and so many a second. */
+  /** Connections that come to nothing, per socket: so many at once, and then so many a second, one by one. */
   readonly fruitless: number;
   readonly fruitlessPerSecond: number;
-  /** So long none is taken where there were more. */
-  readonly restMs: number;
   readonly streamsPerClient: number;
   /** Per socket. */
   readonly streamsWithoutClient: number;
@@ -56,8 +54,7 @@ export const BOUNDS: Bounds = {
   controlConnections: 256,
   unsorted: 1_024,
   fruitless: 1_024,
-  fruitlessPerSecond: 500,
-  restMs: 10,
+  fruitlessPerSecond: 250,
   streamsPerClient: 1_024,
   streamsWithoutClient: 1_024,
   streams: 8_192,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { WarrenError } from '../base/errors.ts';
 import { type Place, Row } from '../base/row.ts';
-import { type Instant, instant } from '../base/time.ts';
+import { type Instant, instant, MILLISECOND } from '../base/time.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { Ffi } from '../crypto/ffi.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
@@ -145,8 +145,10 @@ class Door implements ListenSocketUser {
   }
 
   readonly accept = (socket: Socket, from: ListenSocket): void => {
-    // It counts as fruitless until it has become something. Established streams go on meanwhile, which else had to wait for each.
-    if (!this.#fruitless.take(now())) from.rest(this.#bounds.restMs);
+    // It counts as fruitless until it has become something. Streams go on while none is taken, which else had to wait for each.
+    this.#fruitless.take(now());
+    const wait = this.#fruitless.wait(now());
+    if (wait > 0) from.rest(Math.ceil(wait / MILLISECOND));
     // Whatever goes wrong with a connection, its end follows, and that is what counts.
     socket.on('error', () => {});
     if (!this.#makeRoom()) {

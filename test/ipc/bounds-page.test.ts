@@ -51,7 +51,7 @@ it('every bound of a socket is the one that is kept', () => {
     `control connections, per socket | ${rest.controlConnections} `,
     `| ${group(rest.streamsPerClient)} / ${group(rest.streamsWithoutClient)} / ${group(rest.streams)} `,
     `whole line, per socket | ${group(rest.unsorted)} `,
-    `whole line | ${group(rest.fruitless)} at once, ${rest.fruitlessPerSecond} a second | on Linux, with \`koffi\`, none is taken for ${rest.restMs} ms`,
+    `whole line | ${group(rest.fruitless)} at once, ${rest.fruitlessPerSecond} a second | on Linux, with \`koffi\`, one is taken at a time`,
     `dials under way and pings, per client, and per socket for all without one | ${rest.dials} `,
     `ports of both kinds, per client | ${rest.ports} `,
     `per client | ${group(rest.waiting)}, and ${rest.acceptMs / 1_000} s `,

@@ -49,6 +49,17 @@ describe('a token bucket', () => {
     expect(takeAll(bucket, 100 * MILLISECOND)).toBe(2);
   });
 
+  it('says how long it is until there is one to take, and there is one then', () => {
+    const bucket = new TokenBucket(250, 2, instant(0));
+    bucket.take(instant(0));
+    expect(bucket.wait(instant(0))).toBe(0);
+    bucket.take(instant(0));
+    expect(bucket.wait(instant(0))).toBe(4 * MILLISECOND);
+    expect(bucket.wait(instant(MILLISECOND))).toBe(3 * MILLISECOND);
+    expect(bucket.take(instant(4 * MILLISECOND - 1))).toBe(false);
+    expect(bucket.take(instant(4 * MILLISECOND))).toBe(true);
+  });
+
   it('without a rate or a burst gives nothing, ever', () => {
     const bucket = new TokenBucket(0, 0, instant(0));
     expect(bucket.take(instant(0))).toBe(false);
