@@ -1,11 +1,11 @@
 import type { Instant } from '../base/time.ts';
 import { NEVER } from '../base/time.ts';
+import { systemNow } from '../ipc/clock.ts';
 import { freeMemory } from '../ipc/free-memory.ts';
 import type { EndpointOptions, PeerStreamEvent } from '../transport/endpoint.ts';
 import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
-import { systemNow } from './clock.ts';
 import { GivenMemory } from './given-memory.ts';
 import { SystemRng } from './system-rng.ts';
 import { DATAGRAM_BYTES_MAX, type UdpRoute } from './udp-route.ts';

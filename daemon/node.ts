@@ -5,6 +5,7 @@ import type { Rng } from '../base/rng.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
 import { type IdentityProfile, isRecordError, signIdentityRecord } from '../crypto/records.ts';
+import { systemNow } from '../ipc/clock.ts';
 import type {
   AdminHost,
   Binding,
@@ -32,7 +33,6 @@ import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import { formatAddress, isAddressError, parseAddress, sameAddress } from '../wire/address.ts';
 import { encodeIdentityRecord, type IdentityRecord } from '../wire/records.ts';
 import { AppHost } from './app-host.ts';
-import { systemNow } from './clock.ts';
 import { Datagrams } from './datagrams.ts';
 import { EndpointDriver, type EndpointDriverOptions } from './endpoint-driver.ts';
 import { type Lookup, lookupBySystem } from './lookup.ts';

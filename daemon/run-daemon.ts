@@ -1,5 +1,5 @@
 import type { WallMs } from '../base/time.ts';
-import { systemNow } from './clock.ts';
+import { systemNow } from '../ipc/clock.ts';
 import type { DaemonConfig } from './config.ts';
 import { type StartReport, startDaemon } from './daemon.ts';
 import { isDetached, tellParent } from './detach.ts';

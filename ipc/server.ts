@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
 import { WarrenError } from '../base/errors.ts';
 import { type Place, Row } from '../base/row.ts';
-import { type Instant, instant, MILLISECOND } from '../base/time.ts';
+import { MILLISECOND } from '../base/time.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { Ffi } from '../crypto/ffi.ts';
 import { CLOSE_CODES } from '../wire/close-codes.ts';
 import { BOUNDS, type Bounds, CONNECTIONS_KEPT_SHARE, CONNECTIONS_MIN, FILES_RESERVED } from './bounds.ts';
 import { ClientRegistry, overLimit, type StreamSlot } from './client-registry.ts';
+import { systemNow } from './clock.ts';
 import { closeGently } from './close-gently.ts';
 import type { DoorHosts } from './control-commands.ts';
 import { ControlConnection } from './control-connection.ts';
@@ -141,13 +142,13 @@ class Door implements ListenSocketUser {
     this.#turns = shared.turns;
     this.#registry = new ClientRegistry(shared.bounds);
     const { fruitless, fruitlessPerSecond } = shared.bounds;
-    this.#fruitless = new TokenBucket(fruitlessPerSecond, fruitless, now());
+    this.#fruitless = new TokenBucket(fruitlessPerSecond, fruitless, systemNow());
   }
 
   readonly accept = (socket: Socket, from: ListenSocket): void => {
     // It counts as fruitless until it has become something. Streams go on while none is taken, which else had to wait for each.
-    this.#fruitless.take(now());
-    const wait = this.#fruitless.wait(now());
+    this.#fruitless.take(systemNow());
+    const wait = this.#fruitless.wait(systemNow());
     if (wait > 0) from.rest(Math.ceil(wait / MILLISECOND));
     // Whatever goes wrong with a connection, its end follows, and that is what counts.
     socket.on('error', () => {});
@@ -307,10 +308,6 @@ class Visitor {
 /** What the node is to know of a line: the client's token is none of its business. */
 function targetOf({ peer, port, priority, timeout, congestion, peerTimeout }: DialLine): DialTarget {
   return { peer, port, priority, timeout, congestion, peerTimeout };
-}
-
-function now(): Instant {
-  return instant(Math.floor(1_000 * performance.now()));
 }
 
 function plain(bytes: Buffer): Uint8Array {
