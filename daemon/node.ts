@@ -77,6 +77,7 @@ export class Node implements AdminHost {
   readonly self: PeerName;
   readonly apps: Host = new AppHost(this);
   readonly #options: NodeOptions;
+  readonly #config: TunnelConfig;
   readonly #rng: Rng;
   readonly #native: Native;
   readonly #crypto: CryptoBackend;
@@ -95,6 +96,7 @@ export class Node implements AdminHost {
   private constructor(options: NodeOptions, native: Native) {
     this.#options = options;
     const { identity } = options;
+    this.#config = { ...DEFAULT_CONFIG, mtuMax: DATAGRAM_BYTES_MAX, tunnelsKept: TUNNELS_KEPT, ...options.config };
     this.#native = native;
     this.#crypto = options.crypto ?? native.crypto;
     this.#rng = options.rng ?? new SystemRng();
@@ -274,7 +276,7 @@ export class Node implements AdminHost {
   // What happens.
 
   async #start(): Promise<void> {
-    const { identity, udp, config, rng } = this.#options;
+    const { identity, udp, rng } = this.#options;
     this.#driver = await EndpointDriver.open({
       crypto: this.#crypto,
       identity,
@@ -282,7 +284,7 @@ export class Node implements AdminHost {
       admit: (record) => this.#book.has(toHex(record.identityKey)),
       // A session may have been on its way while its peer was removed.
       admitStream: (record) => this.#book.has(toHex(record.identityKey)),
-      config: { mtuMax: DATAGRAM_BYTES_MAX, tunnelsKept: TUNNELS_KEPT, ...config },
+      config: this.#config,
       ffi: this.#native.ffi,
       ...(rng === undefined ? {} : { rng }),
       ...udp,
@@ -299,7 +301,7 @@ export class Node implements AdminHost {
 
   #makeContext(): LinkContext {
     const node = this;
-    const { tunnelsMax, tunnelsKept } = { ...DEFAULT_CONFIG, tunnelsKept: TUNNELS_KEPT, ...this.#options.config };
+    const { tunnelsMax, tunnelsKept } = this.#config;
     return {
       driver: this.#driver,
       notices: this.#notices,
