@@ -25,6 +25,10 @@ export class BoundedQueue<T> {
     return this.#items[this.#head];
   }
 
+  some(test: (item: T) => boolean): boolean {
+    return this.#items.some((item) => item !== undefined && test(item));
+  }
+
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#head];

@@ -19,7 +19,7 @@ export interface DatagramWays {
   readonly self: PeerName;
   /** Thrown: nobody of that name. `self` for this node's own. */
   readonly find: (peer: string) => PeerName;
-  readonly send: (peer: PeerName, ports: DatagramPorts, data: Uint8Array) => void;
+  readonly send: (peer: PeerName, ports: DatagramPorts, data: Uint8Array, standing: Standing) => void;
 }
 
 /** Datagrams of the programs on this node: each gets those to the ports it has bound, and no others. */
@@ -48,7 +48,7 @@ export class Datagrams implements Notice {
     return {
       port: bound,
       send: (peer, to, data) => {
-        if (isOpen) this.#send(bound, peer, to, data);
+        if (isOpen) this.#send({ port: bound, standing }, peer, to, data);
       },
       close: () => {
         if (isOpen) this.#ports.unbind(bound);
@@ -71,19 +71,24 @@ export class Datagrams implements Notice {
     }
   }
 
-  #send(source: number, peer: string, port: number, data: Uint8Array): void {
+  #send(from: Sender, peer: string, port: number, data: Uint8Array): void {
     const to = this.#ways.find(peer);
     requirePort(port);
     requireDatagram(data);
     // The caller may use its buffer again at once.
     const copy = data.slice();
     if (to !== this.#ways.self) {
-      this.#ways.send(to, { source, destination: port }, copy);
+      this.#ways.send(to, { source: from.port, destination: port }, copy, from.standing);
       return;
     }
-    this.#toSelf.push({ port, datagram: { peer: to, port: source, data: copy } });
+    this.#toSelf.push({ port, datagram: { peer: to, port: from.port, data: copy } });
     this.#notices.add(this);
   }
+}
+
+interface Sender {
+  readonly port: number;
+  readonly standing: Standing;
 }
 
 /** Thrown: longer than what every path carries. */

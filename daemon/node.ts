@@ -33,7 +33,7 @@ import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import { formatAddress, isAddressError, parseAddress, sameAddress } from '../wire/address.ts';
 import { encodeIdentityRecord, type IdentityRecord } from '../wire/records.ts';
 import { AppHost } from './app-host.ts';
-import { Datagrams } from './datagrams.ts';
+import { Datagrams, type DatagramWays } from './datagrams.ts';
 import { EndpointDriver, type EndpointDriverOptions } from './endpoint-driver.ts';
 import { type Lookup, lookupBySystem } from './lookup.ts';
 import { loadNative, type Native, PLAIN } from './native.ts';
@@ -105,9 +105,12 @@ export class Node implements AdminHost {
     const key = toHex(identity.signing.publicKey);
     this.self = { address: formatAddress(identity.address), name: record.name, key };
     this.#book = openBook(options, this.self, this.#crypto);
-    const send = (peer: PeerName, ports: DatagramPorts, data: Uint8Array): void =>
-      this.#sendDatagram(peer, ports, data);
-    this.#datagrams = new Datagrams({ self: this.self, find: (peer) => this.resolve(peer), send }, this.#notices);
+    const ways: DatagramWays = {
+      self: this.self,
+      find: (peer) => this.resolve(peer),
+      send: (peer, ports, data, standing) => this.#sendDatagram(peer, ports, data, standing),
+    };
+    this.#datagrams = new Datagrams(ways, this.#notices);
   }
 
   /**
@@ -364,11 +367,11 @@ export class Node implements AdminHost {
     if (known !== undefined) this.#datagrams.deliver(destinationPort, { peer: known.name, port: sourcePort, data });
   }
 
-  #sendDatagram(to: PeerName, ports: DatagramPorts, data: Uint8Array): void {
+  #sendDatagram(to: PeerName, ports: DatagramPorts, data: Uint8Array, standing: Standing): void {
     this.#requireOpen();
     const peer = this.#book.get(to.key);
     assert(peer !== undefined, 'who was just found is in the book');
-    this.#streams.linkTo(peer).sendDatagram(ports, data);
+    this.#streams.linkTo(peer).sendDatagram(ports, data, standing);
   }
 
   #endTurn(): void {

@@ -97,11 +97,11 @@ export class PeerLink {
   }
 
   /** Sent as soon as the peer can be asked for; what cannot be is lost, as datagrams may be. */
-  sendDatagram(ports: DatagramPorts, data: Uint8Array): void {
+  sendDatagram(ports: DatagramPorts, data: Uint8Array, standing: Standing): void {
     const { driver } = this.#context;
     const sent = driver.use((endpoint, now) => endpoint.sendDatagram(this.#peer.key, ports, data, now));
     if (sent !== 'closed') return;
-    this.#datagrams.push({ ports, data });
+    this.#datagrams.push({ ports, data, standing });
     this.reach({});
   }
 
@@ -173,12 +173,18 @@ export class PeerLink {
     const { record } = this.#peer;
     const keys = { identityKey: record.identityKey, staticKey: record.staticKey };
     this.#asked = remotes.slice(0, PATHS_MAX).map((remote) => driver.routeTo(remote));
-    const isOwners = this.streams.hasOwnerWaiting;
-    const place = isOwners ? 'kept' : 'common';
+    const standing = this.#standing();
+    const place = standing === 'owner' ? 'kept' : 'common';
     const result = driver.use((endpoint, now) => endpoint.connect(keys, this.#asked, now, this.#choices, place));
-    const error = this.#connectError(result, isOwners ? 'owner' : 'app');
+    const error = this.#connectError(result, standing);
     if (error === undefined) this.#useTunnel();
     else this.#fail(error);
+  }
+
+  /** The owner's where anything of theirs waits. */
+  #standing(): Standing {
+    const isOwners = this.streams.hasOwnerWaiting || this.#datagrams.some(({ standing }) => standing === 'owner');
+    return isOwners ? 'owner' : 'app';
   }
 
   #connectError(result: ConnectResult, standing: Standing): WarrenError | undefined {
@@ -227,4 +233,5 @@ export interface LinkContext extends StreamsContext {
 interface WaitingDatagram {
   readonly ports: DatagramPorts;
   readonly data: Uint8Array;
+  readonly standing: Standing;
 }

@@ -75,6 +75,21 @@ describe('tunnels', () => {
     await until('dave', connected(dial(alice.apps, 'dave', 80)));
     expect(await dial(alice, 'erin', 80).ended()).toMatchObject(LIMIT);
   });
+
+  it('that the owner keeps begin with a datagram of theirs too, and with none of a program’s', async () => {
+    const alice = await openNode('alice', { config: { tunnelsMax: 3, tunnelsKept: 1 } });
+    const peers = await Promise.all(['bob', 'carol', 'dave'].map((name) => openNode(name)));
+    for (const peer of peers) introduce(alice, peer);
+    for (const peer of peers) serve(peer, 80);
+    const came: string[] = [];
+    peers[2]!.bind(1_000, ({ data }) => came.push(Buffer.from(data).toString()));
+    for (const name of ['bob', 'carol']) await until(name, connected(dial(alice.apps, name, 80)));
+    alice.apps.bind(0, () => undefined).send('dave', 1_000, text('of a program'));
+    expect(alice.why('dave').lastError).toContain('tunnels in use');
+    alice.bind(0, () => undefined).send('dave', 1_000, text('of the owner'));
+    await until('it has come', () => came.length > 0);
+    expect(came).toEqual(['of the owner']);
+  });
 });
 
 describe('dials that wait', () => {

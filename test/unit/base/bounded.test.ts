@@ -77,6 +77,8 @@ describe('a bounded queue', () => {
           }
           expect(queue.length).toBe(model.length);
           expect(queue.peek()).toBe(model[0]);
+          const isEven = (item: number): boolean => item % 2 === 0;
+          expect(queue.some(isEven)).toBe(model.some(isEven));
         }
       }),
     );
