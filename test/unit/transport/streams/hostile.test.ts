@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { instant } from '../../../../base/time.ts';
 import { CONTENTS_PER_PACKET_MAX } from '../../../../transport/recovery/contents-ring.ts';
-import { CHUNK_SLACK_MAX, WINDOW_HALF_LIFE } from '../../../../transport/streams/constants.ts';
+import { CHUNK_SLACK_MAX, REFUSALS, WINDOW_HALF_LIFE } from '../../../../transport/streams/constants.ts';
 import { NodeBudget } from '../../../../transport/streams/flow-control.ts';
 import type { StreamFrame } from '../../../../transport/streams/streams.ts';
 import type { Priority } from '../../../../wire/frames.ts';
@@ -318,3 +318,40 @@ function act(end: End, what: number, which: number, size: number): void {
       end.events();
   }
 }
+
+describe('hostile peers', () => {
+  it('fill 256 ranges with single bytes, and the next packet is to stay unacknowledged', () => {
+    const b = new End({ opensEven: false });
+    accepted(b, 0);
+    for (let i = 1; i <= 256; i++) expect(b.hear(dataFrame(0, 2 * i, pattern(2 * i, 1)))).toEqual([undefined]);
+    const before = b.streams.inspect();
+    expect(b.hear(dataFrame(0, 1_000, pattern(1_000, 1), true))).toEqual(['not-taken']);
+    expect(b.streams.inspect()).toEqual(before);
+    // What fills a hole is taken, and then there is room again.
+    expect(b.hear(dataFrame(0, 0, pattern(0, 4)))).toEqual([undefined]);
+    expect(b.hear(dataFrame(0, 1_000, pattern(1_000, 1), true))).toEqual([undefined]);
+  });
+
+  it('open streams from the highest id down: what is missing is bounded by the limit', () => {
+    const b = new End({ opensEven: false });
+    for (let i = 127; i >= 0; i--) expect(b.hear(openFrame(2 * i))).toEqual([undefined]);
+    expect(b.kinds().length).toBe(128);
+    expect(b.streams.inspect().peerAlive).toBe(128);
+  });
+
+  it('open and reset without end, and leave nothing behind', () => {
+    const b = new End({ opensEven: false });
+    for (let i = 0; i < 5_000; i++) {
+      const id = 2 * i;
+      expect(b.hear(openFrame(id), dataFrame(id, 5, pattern(5, 5)), resetFrame(id, 20))).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+      b.events();
+      b.streams.refuse(id, REFUSALS.BACKLOG_FULL);
+      b.acknowledge(...b.sendAll());
+    }
+    expect(b.streams.inspect()).toMatchObject({ streams: [], peerAlive: 0, ready: 0 });
+  });
+});

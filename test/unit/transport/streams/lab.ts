@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { concat, EMPTY, equal } from '../../../../base/bytes.ts';
 import { type Instant, instant } from '../../../../base/time.ts';
 import { PacketContents } from '../../../../transport/packet-contents.ts';
@@ -159,4 +160,26 @@ export function accepted(end: End, id: number, priority: Priority = 1): number {
   end.events();
   end.streams.accept(id);
   return id;
+}
+
+export function kindsOf(frames: readonly Frame[]): string[] {
+  return frames.map((frame) => frame.kind);
+}
+
+/** Two ends that know of one stream, opened by the first and taken by the other. */
+export function connected(priority: Priority = 1): { a: End; b: End; id: number } {
+  const a = new End();
+  const b = new End({ opensEven: false });
+  const id = a.open(priority);
+  deliver(a, b);
+  b.events();
+  b.streams.accept(id);
+  deliver(b, a);
+  expect(a.kinds()).toEqual(['accepted']);
+  return { a, b, id };
+}
+
+/** Frames and events to and fro until nothing is left to say. */
+export function settle(a: End, b: End): void {
+  while (deliver(a, b) + deliver(b, a) > 0);
 }
