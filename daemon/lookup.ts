@@ -1,4 +1,5 @@
 import { lookup as systemLookup } from 'node:dns/promises';
+import { codeOf } from '../ipc/file-trouble.ts';
 import { PATHS_MAX } from '../transport/constants.ts';
 import { type IpEndpoint, ipEndpoint } from '../wire/ip-endpoint.ts';
 import { parseIpAddress } from './ip-text.ts';
@@ -53,9 +54,4 @@ export async function lookUp(lookup: Lookup, endpoints: readonly PeerEndpoint[])
 function toEndpoint(text: string, port: number): IpEndpoint | undefined {
   const bytes = parseIpAddress(text);
   return bytes && ipEndpoint(bytes, port);
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'failed';
 }

@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util';
 import { assert } from '../base/assert.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Ffi } from '../crypto/ffi.ts';
+import { codeOf } from '../ipc/file-trouble.ts';
 import { freeRead, WORTHWHILE_BYTES } from '../ipc/free-memory.ts';
 import type { Transmit } from '../transport/transmit.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
@@ -393,11 +394,6 @@ function enlargeBuffers(socket: Socket): void {
       }
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'unknown';
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {

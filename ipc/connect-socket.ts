@@ -3,15 +3,8 @@ import { dirname } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
 import { SOCKET_BUFFER_BYTES } from './bounds.ts';
 import { throwIfAborted } from './client-errors.ts';
-import {
-  accessError,
-  checkOwnDirectory,
-  checkSocket,
-  codeOf,
-  notRunning,
-  SOCKET_FS,
-  type SocketFs,
-} from './socket-path.ts';
+import { codeOf } from './file-trouble.ts';
+import { accessError, checkOwnDirectory, checkSocket, notRunning, SOCKET_FS, type SocketFs } from './socket-path.ts';
 
 export interface ConnectOptions {
   /** Of the socket: `socketToUse` finds it. */

@@ -1,5 +1,11 @@
 import type { ErrorCode } from '../base/error-codes.ts';
 
+/** The system's word for why a call failed. */
+export function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'unknown';
+}
+
 /** What the system's word for a failed call on a file or directory means, for both ends: what fails alike has one code. */
 export interface FileTrouble {
   readonly code: ErrorCode;

@@ -6,8 +6,8 @@ import { toHex } from '../base/bytes.ts';
 import { WarrenError } from '../base/errors.ts';
 import type { Ffi } from '../crypto/ffi.ts';
 import { SOCKET_BUFFER_BYTES } from './bounds.ts';
+import { codeOf } from './file-trouble.ts';
 import { type LastingListener, openLastingListener } from './lasting-listener.ts';
-import { codeOf } from './socket-path.ts';
 
 /**
  * A listening Unix socket at a path, which is ours alone. It is bound under a name that nobody knows and then linked to its own:

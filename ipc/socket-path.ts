@@ -2,7 +2,7 @@ import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WarrenError } from '../base/errors.ts';
-import { fileTrouble } from './file-trouble.ts';
+import { codeOf, fileTrouble } from './file-trouble.ts';
 import { makeDirectories } from './make-directories.ts';
 
 /**
@@ -177,11 +177,6 @@ export function accessError(path: string, errno: string): WarrenError {
 
 function unsafe(path: string, what: string, hint: string): WarrenError {
   return new WarrenError('ERR_WARREN_SOCKET_UNSAFE', `${quote(path)} ${what}`, hint);
-}
-
-export function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'unknown';
 }
 
 /** A path comes from the environment and ends up in terminals and logs. */
