@@ -83,9 +83,10 @@ export class WarrenDatagrams
  * @example
  * const receiver = await bob.bind(5001);
  * const sender = await alice.bind(0);
+ * receiver.on('message', (message) => {
+ *   console.log(message.peer.name, Buffer.from(message.data).toString()); // alice dong
+ * });
  * await sender.send('bob', 5001, Buffer.from('dong'));
- * const message = await new Promise((resolve) => receiver.on('message', resolve));
- * console.log(message.peer.name, Buffer.from(message.data).toString()); // alice dong
  */
 export interface DatagramMessage {
   readonly peer: PeerName;

@@ -24,7 +24,7 @@ export { WarrenError };
  *
  * const stream = await alice.dial('bob', 2000);
  * stream.on('error', (error) => {
- *   console.log(error.code, error.streamCode); // ERR_WARREN_RESET 4242
+ *   if (error instanceof WarrenResetError) console.log(error.code, error.streamCode); // ERR_WARREN_RESET 4242
  * });
  * stream.write('something unheard of');
  */

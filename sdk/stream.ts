@@ -22,7 +22,7 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1;
  * @example
  * const server = await bob.listen(1234);
  * server.on('connection', (stream) => {
- *   console.log(stream.peer.name); // alice
+ *   console.log(stream.peer?.name); // alice
  *   stream.pipe(stream);
  * });
  *

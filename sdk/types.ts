@@ -42,8 +42,8 @@ export interface NewPeer {
  *
  * @example
  * const peers = await alice.peers();
- * const { endpoints, connected } = peers.find((peer) => peer.name === 'bob');
- * console.log(endpoints.length, typeof connected); // 1 boolean
+ * const found = peers.find((peer) => peer.name === 'bob');
+ * console.log(found?.endpoints.length, typeof found?.connected); // 1 boolean
  */
 export type PeerStatus = HostPeerStatus;
 
@@ -53,7 +53,7 @@ export type PeerStatus = HostPeerStatus;
  * @example
  * await alice.ping('bob');
  * const { tunnel, advice } = await alice.why('bob');
- * console.log(tunnel.state, advice === ''); // open true
+ * console.log(tunnel?.state, advice === ''); // open true
  */
 export type PeerReport = HostPeerReport;
 

@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
@@ -6,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as sdk from '../../sdk/index.ts';
 import { Daemon, embeddedPair, type Pair } from './support.ts';
 
-const FOLDER = fileURLToPath(new URL('../../sdk', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const FOLDER = join(ROOT, 'sdk');
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.ts'));
 const texts = new Map(files.map((name) => [name, readFileSync(join(FOLDER, name), 'utf8')]));
 
@@ -51,6 +54,37 @@ const imports = (code: string): string =>
     .replace(/^import (\w+) from '([^']+)';$/gm, "const { default: $1 } = await load('$2');")
     .replace(/^import (\{[^}]*\}) from '([^']+)';$/gm, "const $1 = await load('$2');");
 
+/** What the compiler says of programs that know the SDK, and two nodes of it, by name. */
+function typeErrors(programs: readonly string[]): string {
+  const directory = mkdtempSync(join(tmpdir(), 'warren-examples-'));
+  const write = (name: string, text: string): void => writeFileSync(join(directory, name), text);
+  try {
+    const known = Object.keys(sdk).map((name) => `const ${name}: typeof sdk.${name};`);
+    known.push('const alice: sdk.WarrenNode;', 'const bob: sdk.WarrenNode;');
+    write('known.d.ts', `import * as sdk from 'warren';\ndeclare global {\n${known.join('\n')}\n}\n`);
+    const files = programs.map((_, i) => `example-${i}.mts`);
+    for (const [i, name] of files.entries()) write(name, programs[i]!);
+    const modules = join(ROOT, 'node_modules');
+    const compilerOptions = {
+      noEmit: true,
+      rootDir: '/',
+      // These are a matter of style, and that is a program's own.
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      noPropertyAccessFromIndexSignature: false,
+      paths: { warren: [join(FOLDER, 'index.ts')], '*': [`${modules}/@types/*`, `${modules}/*`] },
+      typeRoots: [join(modules, '@types')],
+    };
+    const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, files: ['known.d.ts', ...files] };
+    write('tsconfig.json', JSON.stringify({ ...config, include: [] }));
+    const tsc = join(modules, 'typescript/bin/tsc');
+    const { stdout, stderr } = spawnSync(process.execPath, [tsc, '-p', directory], { encoding: 'utf8' });
+    return stdout + stderr;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 describe('the examples of the SDK', () => {
   let pair: Pair;
   let carol: Daemon;
@@ -72,6 +106,12 @@ describe('the examples of the SDK', () => {
     const shown = new Set(examples.map(({ name }) => name));
     expect(exported.filter((name) => !shown.has(name))).toEqual([]);
     for (const name of Object.keys(sdk)) expect(exported).toContain(name);
+  });
+
+  it('have the types that they rely on, and so has the one of the README', { timeout: 60_000 }, () => {
+    const readme = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))?.[1];
+    expect(readme).toContain('await connect()');
+    expect(typeErrors([...examples.map(({ code }) => code), readme!])).toBe('');
   });
 
   it.each(examples)('do what they say: $name', { timeout: 20_000 }, async ({ code, prints }) => {
