@@ -129,7 +129,10 @@ export function checkOwnDirectory(directory: string, fs: SocketFs): void {
   }
 }
 
-/** Where all may write, and may also rename what is not theirs, another directory can take the place of ours at any time. */
+/**
+ * Where all may write, and may also rename what is not theirs, another directory can take the place of ours at any time. What a group
+ * may write to, or another owns, is left to whoever chose it: SECURITY.md says why.
+ */
 function checkParents(directory: string, fs: SocketFs): void {
   for (let at = dirname(fs.realpath(directory)); ; at = dirname(at)) {
     const status = fs.lstat(at);

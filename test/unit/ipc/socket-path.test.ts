@@ -110,6 +110,11 @@ describe('the directory of the sockets', () => {
     expect(check({ '/run': { uid: 0, mode: 0o1777 } })).toBe('nothing thrown');
   });
 
+  it('may be below what a group may write to or another owns, as homes are with umask 002 and in sandboxes', () => {
+    expect(check({ '/run/me': { mode: 0o775 } })).toBe('nothing thrown');
+    expect(check({ '/': { uid: 65_534, mode: 0o755 }, '/run': { uid: 65_534, mode: 0o755 } })).toBe('nothing thrown');
+  });
+
   it('is made with mode 700 where it is missing, and checked in any case', () => {
     const fs = fsOf({ ...ROOT });
     prepareSocketDirectory('/run/me/warren', fs);
