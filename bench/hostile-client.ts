@@ -45,7 +45,7 @@ const GHOST = 'ghost';
 const ECHO_PORT = 7;
 const MESSAGE_BYTES = 64;
 const SLICES = 5;
-const WARM_UP_MS = 2_000;
+const WARM_UP_MS = 5_000;
 /** How long an attack lasts before it is measured, and how long what is left of it has to go; shorter in a shorter run. */
 const SETTLE_SECONDS_MAX = 2;
 const RATIO_MAX = 5;
