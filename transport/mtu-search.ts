@@ -33,11 +33,15 @@ const STEP_SHIFT = 2;
  * size in question, PING and PADDING; its loss is no sign of congestion (RFC 9000 §14.4). The path is always taken to carry the
  * base of 1,200 bytes.
  *
- * Three states. *Searching*: everything up to `mtu` has been seen to pass, `#ceiling` has not; the next probe goes somewhere
- * between them, to the maximum first, then to sizes that paths are known to end at, then into the middle. It is the first of these
- * that the congestion window has room for (RFC 9000 §14.4: probes count): a search that waited for more might wait for ever, and
- * every size that passes widens the window. One probe is under way at a time. *Settled*: nothing worth a probe is left between
- * them; searched again after 600 s. *Cooling*: a black hole was found, `mtu` is back at the base; searched again after 60 s.
+ * Four states. *Waiting*: nobody has wanted more than a packet of the base holds. *Searching*: everything up to `mtu` has been seen
+ * to pass, `#ceiling` has not; the next probe goes somewhere between them, to the maximum first, then to sizes that paths are known
+ * to end at, then into the middle. It is the first of these that the congestion window has room for (RFC 9000 §14.4: probes count):
+ * a search that waited for more might wait for ever, and every size that passes widens the window. One probe is under way at a
+ * time. *Settled*: nothing worth a probe is left between them; may be searched again after 600 s. *Cooling*: a black hole was
+ * found, `mtu` is back at the base; may be searched again after 60 s.
+ *
+ * Each search begins when more waits to be sent than a packet holds, and not before (RFC 8899 §5.1.1 lets probes wait for data): a
+ * tunnel that carries small messages only has no use for large packets, and its peer none for probes of 64 KiB between them.
  *
  * A black hole is a path that has come to carry less than it did, and says nothing: large packets vanish, small ones pass. It is
  * taken for one when several packets above the base and of no other size in between were lost in a row, in two flights at least
@@ -46,21 +50,20 @@ const STEP_SHIFT = 2;
  * size of the base (`RecoveryPath.sendMtu`): it is the something small, and the next flight of large ones follows its answer.
  * Where small packets go to and fro all the time no probe timeout comes; there more losses tell the same.
  *
- * It sends nothing, reads no clock and wants no timer: a probe is only worth sending where there is traffic, so the next one is
- * offered to whoever sends anyway, if only a keepalive. What became of packets is told to it, probes and others, in any order and
- * as often as anybody likes.
+ * It sends nothing, reads no clock and wants no timer: the next probe is offered to whoever sends anyway, if only a keepalive. What
+ * became of packets is told to it, probes and others, in any order and as often as anybody likes.
  */
 export class MtuSearch {
   readonly #maximum: number;
   #mtu: number = BASE_MTU;
-  #state: 'searching' | 'settled' | 'cooling';
+  #state: 'waiting' | 'searching' | 'settled' | 'cooling';
   /** The smallest size taken not to pass. */
   #ceiling: number;
   /** Of the last probe, and how many of that size were lost. */
   #size = 0;
   #lostProbes = 0;
   #isUnderWay = false;
-  /** The first occasion to send from here on begins a search. */
+  /** Settled or cooling: another search may begin from here on. */
   #resumeAt: Instant = NEVER;
 
   // Evidence of a black hole.
@@ -77,7 +80,7 @@ export class MtuSearch {
     assert(maximum >= BASE_MTU, 'every path carries 1,200 bytes');
     this.#maximum = maximum;
     this.#ceiling = maximum + 1;
-    this.#state = this.#isThrough() ? 'settled' : 'searching';
+    this.#state = this.#isThrough() ? 'settled' : 'waiting';
   }
 
   /** The largest packet to send by this path. */
@@ -85,9 +88,20 @@ export class MtuSearch {
     return this.#mtu;
   }
 
+  /** More waits to be sent than a packet of the present size holds. True where that begins a search. */
+  onCrowded(now: Instant): boolean {
+    if (this.#state === 'searching') return false;
+    if (this.#state !== 'waiting' && now < this.#resumeAt) return false;
+    this.#state = 'searching';
+    this.#resumeAt = NEVER;
+    this.#isUnderWay = false;
+    this.#lostProbes = 0;
+    this.#ceiling = this.#maximum + 1;
+    return true;
+  }
+
   /** The size of a probe of at most `room` bytes to send now, if one is wanted. Once it is sent, `onProbeSent`. */
-  nextProbe(now: Instant, room: number = Number.POSITIVE_INFINITY): number | undefined {
-    if (this.#resumeAt <= now) this.#resume();
+  nextProbe(room: number = Number.POSITIVE_INFINITY): number | undefined {
     if (this.#state !== 'searching' || this.#isUnderWay) return undefined;
     // One that was lost goes again, unless the window does not take it any more.
     return this.#lostProbes > 0 && this.#size <= room ? this.#size : this.#choose(room);
@@ -168,15 +182,6 @@ export class MtuSearch {
     this.#sawSecondFlight = false;
     this.#sawProbeTimeout = false;
     this.#sawSmallPass = false;
-  }
-
-  #resume(): void {
-    this.#state = 'searching';
-    this.#resumeAt = NEVER;
-    this.#isUnderWay = false;
-    this.#lostProbes = 0;
-    this.#ceiling = this.#maximum + 1;
-    if (this.#isThrough()) this.#state = 'settled';
   }
 
   #continue(now: Instant): void {

@@ -110,7 +110,7 @@ export class PacketWriter {
     if (session === undefined || lane === undefined) return undefined;
     if (!path.isValidated || !session.isConfirmed || lane.recovery.ptoCount > 0) return undefined;
     const room = Math.min(recovery.room(lane.recovery), buffer.length);
-    const size = lane.recovery.mtuSearch.nextProbe(now, room);
+    const size = lane.recovery.mtuSearch.nextProbe(room);
     if (size === undefined) return undefined;
     const writer = this.#draft.begin(buffer, 0, size);
     encodeFrame(writer, PING);
@@ -143,6 +143,7 @@ export class PacketWriter {
       const written = this.#writePacket(mayAsk, session, path, now);
       length += written;
       budget -= written;
+      if (segments === 0 && mayAsk && this.#beginsMtuSearch(lane, now)) break;
       if (written < segmentSize) break;
     }
     this.#tellPacer(lane, now);
@@ -150,6 +151,14 @@ export class PacketWriter {
     if (length === 0) return undefined;
     recovery.onBatchSent(lane.recovery, now);
     return { route: path.route, length, segmentSize: Math.min(segmentSize, length) };
+  }
+
+  /**
+   * Where more waits than the first packet of a batch holds, larger ones may be looked for. The probe then goes before the rest of
+   * the batch, which may leave it no room in the window.
+   */
+  #beginsMtuSearch(lane: Lane, now: Instant): boolean {
+    return this.#hasData() && lane.recovery.mtuSearch.onCrowded(now);
   }
 
   writeClose(buffer: Uint8Array, frame: CloseFrame, path: Path, now: Instant): Transmit | undefined {

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { ack, anyAck, padding, ping, streamData, streamOpen } from './frames.ts';
-import { at, MTU, Script, until } from './script.ts';
+import { at, MTU, Script, type SentPacket, until } from './script.ts';
 
 const ETHERNET = 1_472;
 
@@ -8,14 +8,30 @@ function open(mtuMax = ETHERNET): Script {
   return Script.open({ config: { mtuMax } });
 }
 
-/** A path that has been found to carry Ethernet's 1,472 bytes, with stream 1 taken. */
+/** More than a packet holds. */
+const LARGE = 2_000;
+
+/** The first packet of what is larger, and the probe that it brings along. */
+function expectProbe(t: Script): SentPacket {
+  t.expectSend(at(0), [streamOpen({ stream: 0 }), streamData({ stream: 0, offset: 0 })]);
+  return t.expectSend(at(0), [ping(), padding()]);
+}
+
+function writeLarge(t: Script, length: number = LARGE): void {
+  t.app(at(0), (app) => app.write(app.open() as number, length));
+}
+
+/** A path that has been found to carry Ethernet's 1,472 bytes, with stream 1 taken and the first bytes of it acknowledged. */
 function searched(): Script {
   const t = open();
-  t.expectSend(at(0), [ping(), padding()]);
   t.app(at(0), (app) => app.listen());
   t.recv(at(0), [streamOpen({ stream: 1 })]);
   t.take(at(0));
-  t.app(at(0), (app) => app.accept(1));
+  t.app(at(0), (app) => {
+    app.accept(1);
+    app.write(1, LARGE);
+  });
+  t.take(at(0));
   t.ackAll(at(100));
   t.take(at(100));
   return t;
@@ -23,15 +39,32 @@ function searched(): Script {
 
 /** RFC 8899: the search for the largest packet that the path carries. */
 describe('the search for the path MTU', () => {
-  it('begins with a probe of the largest packet, of PING and PADDING', () => {
+  it('begins with a probe of the largest packet, of PING and PADDING, after the first packet that does not hold all', () => {
     const t = open();
-    const probe = t.expectSend(at(0), [ping(), padding()]);
+    writeLarge(t);
+    const probe = expectProbe(t);
     t.expect('size', probe.size, ETHERNET);
+    t.expectSend(at(0), [streamOpen({ stream: 0 }), streamData({ stream: 0, offset: 1_156, length: LARGE - 1_156 })]);
+  });
+
+  it('does not begin where packets of the base hold all that there is to send', () => {
+    const t = open();
+    t.expectSilence(until(1_000));
+    const stream = t.app(at(1_000), (app) => app.open() as number);
+    for (let time = 1_100; time < 10_000; time += 200) {
+      t.take(time);
+      t.app(time, (app) => app.write(stream, 1_000));
+      t.take(time);
+      t.ackAll(time + 99);
+    }
+    t.expect('none larger', Math.max(...t.allSent.map(({ size }) => size)) <= MTU, true);
   });
 
   it('asks for nothing where the base is all that can be sent', () => {
     const t = open(MTU);
-    t.expectSilence(until(5_000));
+    writeLarge(t);
+    t.take(at(0));
+    t.expect('largest', Math.max(...t.allSent.map(({ size }) => size)), MTU);
   });
 
   it('takes an acknowledged probe for the size of packets', () => {
@@ -42,16 +75,15 @@ describe('the search for the path MTU', () => {
 
   it('sends no packet beyond the base before', () => {
     const t = open();
-    t.expectSend(at(0), [ping(), padding()]);
-    t.app(at(0), (app) => app.write(app.open() as number, 8_000));
+    writeLarge(t, 8_000);
+    expectProbe(t);
     t.expect('largest', Math.max(...t.take(at(0)).map(({ size }) => size)), MTU);
   });
 
   it('lost probes are no sign of congestion', () => {
     const t = open();
-    const probe = t.expectSend(at(0), [ping(), padding()]);
-    t.drop(probe.number);
-    t.app(at(0), (app) => app.write(app.open() as number, 10_000));
+    writeLarge(t, 10_000);
+    t.drop(expectProbe(t).number);
     t.take(at(0));
     const before = t.window;
     t.ackAll(at(100));
@@ -63,7 +95,6 @@ describe('the search for the path MTU', () => {
   it('after three lost probes of one size goes on to a smaller one', () => {
     const t = open();
     const sizes: number[] = [];
-    t.take(at(0));
     const stream = t.app(at(0), (app) => app.open() as number);
     for (let time = 0; time < 2_000; time += 100) {
       t.take(time);
@@ -83,15 +114,18 @@ describe('the search for the path MTU', () => {
 
   it('one probe is under way at a time', () => {
     const t = open();
-    t.expectSend(at(0), [ping(), padding()]);
-    t.app(at(0), (app) => app.write(app.open() as number, 5_000));
+    writeLarge(t, 5_000);
+    expectProbe(t);
     t.expect('larger ones', t.take(at(300)).filter(({ size }) => size > MTU).length, 0);
   });
 
   it('a probe that is not answered is not sent again by a probe timeout', () => {
     const t = open();
-    t.expectSend(at(0), [ping(), padding()]);
-    t.expectSend(at(325), [ping()]);
+    writeLarge(t);
+    expectProbe(t);
+    t.take(at(0));
+    const first = [streamOpen({ stream: 0 }), streamData({ stream: 0 })];
+    t.expectSend(at(325), [ping()], first, first);
     t.expectSilence(until(975));
   });
 
@@ -132,7 +166,7 @@ describe('a path that has come to carry less', () => {
     t.drop(...large.map(({ number }) => number));
     // Two samples of 100 ms: 100 + 4 × 37.5 + 25.
     t.expectSilence(until(475));
-    const first = streamData({ stream: 1, offset: 0 });
+    const first = streamData({ stream: 1, offset: LARGE });
     // The two oldest, of 1,435 and 1,434 bytes, in three packets.
     t.expectSend(at(475), [ping()], [first], [streamData({ stream: 1 })], [streamData({ stream: 1 })]);
     t.app(at(480), (app) => app.write(1, 3_000));
@@ -149,7 +183,7 @@ describe('a path that has come to carry less', () => {
     const t = searched();
     t.app(at(200), (app) => app.write(1, 60_000));
     t.drop(...t.take(at(200)).map(({ number }) => number));
-    t.expectSend(at(475), [ping()], [streamData({ stream: 1, offset: 0 })]);
+    t.expectSend(at(475), [ping()], [streamData({ stream: 1, offset: LARGE })]);
     t.ackAll(at(575));
     const second = t.take(at(575));
     t.expect('a second flight', second.length > 2 && second.every(({ size }) => size === ETHERNET), true);
@@ -181,7 +215,7 @@ describe('a path that has come to carry less', () => {
     t.expect('no probe yet', t.allSent.filter(({ size }) => size > MTU).length, count);
     for (; time < 75_000; time += 500) {
       t.take(time);
-      t.app(time, (app) => app.datagram(10));
+      t.app(time, (app) => app.write(1, LARGE));
       t.ackAll(time + 100);
     }
     t.expect('probes', t.allSent.filter(({ size }) => size > MTU).length > count, true);

@@ -12,10 +12,18 @@ import {
 } from '../../../transport/mtu-search.ts';
 import { at, Lab } from './recovery/lab.ts';
 
-/** Answers every probe as a path of `limit` bytes would, until none is wanted. The sizes tried, in order. */
+/** A search that has begun, where there is anything to search for. */
+function begun(maximum: number): MtuSearch {
+  const search = new MtuSearch(maximum);
+  search.onCrowded(at(0));
+  return search;
+}
+
+/** Wants more, and answers every probe as a path of `limit` bytes would, until none is left. The sizes tried, in order. */
 function searchOn(search: MtuSearch, limit: number, now = at(0)): number[] {
   const tried: number[] = [];
-  for (let size = search.nextProbe(now); size !== undefined; size = search.nextProbe(now)) {
+  search.onCrowded(now);
+  for (let size = search.nextProbe(); size !== undefined; size = search.nextProbe()) {
     expect(tried.length).toBeLessThan(100);
     tried.push(size);
     search.onProbeSent(size);
@@ -50,6 +58,13 @@ describe('the search for the path MTU (RFC 8899)', () => {
     }
   });
 
+  it('begins when more waits than a packet holds', () => {
+    const search = new MtuSearch(1_452);
+    expect(search.nextProbe()).toBeUndefined();
+    expect([search.onCrowded(at(0)), search.nextProbe()]).toEqual([true, 1_452]);
+    expect(search.onCrowded(at(1))).toBe(false);
+  });
+
   it('finds any path to within 1.6 %, and never claims more than it carries', () => {
     for (const maximum of [1_452, 1_472, 8_952, 65_507]) {
       for (let limit = 1_200; limit <= maximum; limit += Math.max(1, (maximum - 1_200) >> 7)) {
@@ -62,64 +77,65 @@ describe('the search for the path MTU (RFC 8899)', () => {
   });
 
   it('probes one size at a time, up to three times before it goes on', () => {
-    const search = new MtuSearch(1_452);
-    expect(search.nextProbe(at(0))).toBe(1_452);
-    expect(search.nextProbe(at(0))).toBe(1_452);
+    const search = begun(1_452);
+    expect(search.nextProbe()).toBe(1_452);
+    expect(search.nextProbe()).toBe(1_452);
     search.onProbeSent(1_452);
-    expect(search.nextProbe(at(0))).toBeUndefined();
+    expect(search.nextProbe()).toBeUndefined();
     for (let lost = 1; lost <= 2; lost++) {
       search.onProbeLost(1_452, at(lost));
-      expect(search.nextProbe(at(lost))).toBe(1_452);
+      expect(search.nextProbe()).toBe(1_452);
       search.onProbeSent(1_452);
     }
     // The same loss told twice counts once.
     search.onProbeLost(1_452, at(3));
     search.onProbeLost(1_452, at(3));
-    expect(search.nextProbe(at(3))).toBe(1_280);
+    expect(search.nextProbe()).toBe(1_280);
   });
 
   it('believes a probe that arrives after it was thought lost', () => {
-    const search = new MtuSearch(1_452);
+    const search = begun(1_452);
     for (let i = 0; i < 3; i++) {
       search.onProbeSent(1_452);
       search.onProbeLost(1_452, at(i));
     }
     search.onProbeSent(1_280);
     search.onProbeAcked(1_452, at(5));
-    expect([search.mtu, search.nextProbe(at(5))]).toEqual([1_452, undefined]);
+    expect([search.mtu, search.nextProbe()]).toEqual([1_452, undefined]);
     search.onProbeAcked(1_280, at(6));
-    expect([search.mtu, search.nextProbe(at(6))]).toEqual([1_452, undefined]);
+    expect([search.mtu, search.nextProbe()]).toEqual([1_452, undefined]);
   });
 
   it('believes no size above the maximum, and none that was acknowledged twice', () => {
-    const search = new MtuSearch(1_452);
+    const search = begun(1_452);
     search.onProbeAcked(9_000, at(0));
     search.onProbeAcked(1_452, at(0));
     search.onProbeAcked(1_452, at(0));
     expect(search.mtu).toBe(1_452);
   });
 
-  it('is over at the maximum, and else is taken up again with the first occasion to send after 600 s', () => {
+  it('is over at the maximum, and else begins again when more waits than a packet holds after 600 s', () => {
     const late = instant(100 * MTU_RAISE_INTERVAL);
-    const full = new MtuSearch(1_452);
+    const full = begun(1_452);
     searchOn(full, 1_452);
-    expect(full.nextProbe(late)).toBeUndefined();
-    const search = new MtuSearch(1_452);
+    expect(full.onCrowded(late)).toBe(false);
+    const search = begun(1_452);
     searchOn(search, 1_280);
-    expect(search.nextProbe(instant(MTU_RAISE_INTERVAL - 1))).toBeUndefined();
-    // Nobody sent anything for a while: it has waited.
+    expect(search.onCrowded(instant(MTU_RAISE_INTERVAL - 1))).toBe(false);
+    // Nobody had more to send for a while: it has waited.
+    expect(search.nextProbe()).toBeUndefined();
     const occasion = instant(2 * MTU_RAISE_INTERVAL);
-    expect(search.nextProbe(occasion)).toBe(1_452);
+    expect([search.onCrowded(occasion), search.nextProbe()]).toEqual([true, 1_452]);
     searchOn(search, 1_452, occasion);
-    expect([search.mtu, search.nextProbe(late)]).toEqual([1_452, undefined]);
+    expect([search.mtu, search.onCrowded(late)]).toEqual([1_452, false]);
   });
 
   it('looks again every 600 s while the path stays small, and keeps what it has meanwhile', () => {
-    const search = new MtuSearch(1_452);
+    const search = begun(1_452);
     searchOn(search, 1_280);
     for (let round = 1; round <= 3; round++) {
       const now = instant(round * MTU_RAISE_INTERVAL);
-      expect(search.nextProbe(instant(now - 1))).toBeUndefined();
+      expect(search.onCrowded(instant(now - 1))).toBe(false);
       expect(searchOn(search, 1_280, now)[0]).toBe(1_452);
       expect(search.mtu).toBe(1_280);
     }
@@ -132,7 +148,7 @@ describe('the search with a window that does not take the maximum', () => {
     const tried: number[] = [];
     for (;;) {
       const room = Math.max(window, 2 * search.mtu);
-      const size = search.nextProbe(at(0), room);
+      const size = search.nextProbe(room);
       if (size === undefined) return tried;
       expect(size).toBeLessThanOrEqual(room);
       expect(tried.push(size)).toBeLessThan(40);
@@ -148,7 +164,7 @@ describe('the search with a window that does not take the maximum', () => {
     ['loopback', 65_507, 65_507, 65_507, [1_452, 1_472, 8_952, 13_428, 20_142, 30_213, 47_860, 65_507]],
     ['jumbo frames', 8_952, 8_952, 8_952, [8_952]],
   ])('finds %s: maximum %i, path %i → %i', (_, maximum, limit, expected, first) => {
-    const search = new MtuSearch(maximum);
+    const search = begun(maximum);
     const tried = searchIn(search, limit, 12_000);
     expect(search.mtu).toBe(expected);
     expect(tried.slice(0, first.length)).toEqual(first);
@@ -158,48 +174,48 @@ describe('the search with a window that does not take the maximum', () => {
     for (const window of [2_400, 12_000, 40_000]) {
       for (const maximum of [1_452, 1_472, 8_952, 65_507]) {
         for (let limit = 1_200; limit <= maximum; limit += Math.max(1, (maximum - 1_200) >> 6)) {
-          const search = new MtuSearch(maximum);
+          const search = begun(maximum);
           searchIn(search, limit, window);
           expect(search.mtu).toBeLessThanOrEqual(limit);
           expect(limit - search.mtu).toBeLessThanOrEqual(1 + search.mtu / 64);
-          expect(search.nextProbe(at(0))).toBeUndefined();
+          expect(search.nextProbe()).toBeUndefined();
         }
       }
     }
   });
 
   it('waits where there is room for hardly more than a packet, but does not give up', () => {
-    const search = new MtuSearch(65_507);
+    const search = begun(65_507);
     for (const size of [1_452, 1_472]) {
-      expect(search.nextProbe(at(0), 2_944)).toBe(size);
+      expect(search.nextProbe(2_944)).toBe(size);
       search.onProbeSent(size);
       search.onProbeAcked(size, at(0));
     }
-    expect(search.nextProbe(at(0), 1_400)).toBeUndefined();
-    expect(search.nextProbe(at(0), 2_000)).toBeUndefined();
-    expect(search.nextProbe(at(0), 2_944)).toBe(2_208);
-    expect(search.nextProbe(at(0), 70_000)).toBe(65_507);
+    expect(search.nextProbe(1_400)).toBeUndefined();
+    expect(search.nextProbe(2_000)).toBeUndefined();
+    expect(search.nextProbe(2_944)).toBe(2_208);
+    expect(search.nextProbe(70_000)).toBe(65_507);
   });
 
   it('tries a lost size again, or a smaller one where the window has shrunk meanwhile', () => {
-    const search = new MtuSearch(8_952);
+    const search = begun(8_952);
     search.onProbeSent(8_952);
     search.onProbeLost(8_952, at(0));
-    expect(search.nextProbe(at(0), 12_000)).toBe(8_952);
-    expect(search.nextProbe(at(0), 6_000)).toBe(1_452);
+    expect(search.nextProbe(12_000)).toBe(8_952);
+    expect(search.nextProbe(6_000)).toBe(1_452);
     search.onProbeSent(1_452);
     search.onProbeLost(1_452, at(0));
-    expect(search.nextProbe(at(0), 12_000)).toBe(1_452);
+    expect(search.nextProbe(12_000)).toBe(1_452);
     search.onProbeSent(1_452);
     search.onProbeAcked(1_452, at(0));
-    expect(search.nextProbe(at(0), 12_000)).toBe(8_952);
+    expect(search.nextProbe(12_000)).toBe(8_952);
   });
 });
 
 describe('a black hole', () => {
   /** A settled search at 1,452. */
   const settled = () => {
-    const search = new MtuSearch(1_452);
+    const search = begun(1_452);
     searchOn(search, 1_452);
     return search;
   };
@@ -217,7 +233,7 @@ describe('a black hole', () => {
     search.onPacketLost(1_452, at(301), at(600));
     expect(search.mtu).toBe(1_200);
     const again = instant(at(600) + MTU_COOLDOWN);
-    expect(search.nextProbe(instant(again - 1))).toBeUndefined();
+    expect(search.onCrowded(instant(again - 1))).toBe(false);
     searchOn(search, 1_280, again);
     expect(search.mtu).toBe(1_280);
   });
@@ -226,7 +242,7 @@ describe('a black hole', () => {
     ['a packet as large arrived in between', (search) => search.onPacketAcked(1_452)],
     ['a larger one did', (search) => search.onProbeAcked(1_453, at(350))],
   ])('is not suspected where %s', (name, event) => {
-    const search = name.startsWith('a larger') ? new MtuSearch(1_453) : settled();
+    const search = name.startsWith('a larger') ? begun(1_453) : settled();
     if (name.startsWith('a larger')) {
       search.onProbeSent(1_453);
       search.onProbeLost(1_453, at(0));
@@ -356,7 +372,8 @@ class Transfer {
     const { lab } = this;
     const { path } = lab;
     if (path.probesDue > 0) this.#packet(60);
-    const size = path.mtuSearch.nextProbe(at(this.ms), lab.recovery.room(path));
+    path.mtuSearch.onCrowded(at(this.ms));
+    const size = path.mtuSearch.nextProbe(lab.recovery.room(path));
     if (size !== undefined) {
       const number = lab.recovery.nextPacketNumber;
       lab.recovery.onMtuProbeSent(path, number, size, at(this.ms));
@@ -415,7 +432,7 @@ describe('a transfer', () => {
   it('takes no congestion from probes that are too large', () => {
     const transfer = new Transfer(1_280, 1_452);
     transfer.run(6_000);
-    expect([transfer.mtu, transfer.lab.path.mtuSearch.nextProbe(at(6_000))]).toEqual([1_280, undefined]);
+    expect([transfer.mtu, transfer.lab.path.mtuSearch.nextProbe()]).toEqual([1_280, undefined]);
     expect(transfer.lost).toBeGreaterThan(5);
     expect(transfer.lab.controller.losses).toEqual([]);
   });
