@@ -5,6 +5,7 @@ import type { Instant } from '../base/time.ts';
 import { earliest } from '../base/time.ts';
 import type { CryptoBackend } from '../crypto/backend.ts';
 import type { Identity } from '../crypto/identity.ts';
+import { isLowOrder } from '../crypto/x25519-point.ts';
 import type { CloseCode } from '../wire/close-codes.ts';
 import { isDecodeError } from '../wire/decode-error.ts';
 import type { Priority } from '../wire/frames.ts';
@@ -135,7 +136,7 @@ export class Endpoint {
       return 'own-key';
     }
     // A low-order point gives zero with every scalar: no handshake can be written to it.
-    if (identity.exchange.diffieHellman(peer.staticKey) === undefined) return 'bad-key';
+    if (isLowOrder(peer.staticKey)) return 'bad-key';
     const key = toHex(peer.identityKey);
     let tunnel = this.#tunnels.get(key);
     if (tunnel !== undefined && !equal(tunnel.peer.staticKey, peer.staticKey)) {
