@@ -277,12 +277,13 @@ function free({ buffer }: Uint8Array): void {
 
 /** One by one, so that nothing else comes along: `parts` is the simulator's. */
 function endpointOptions(options: EndpointDriverOptions): EndpointOptions {
-  const { crypto, identity, record, admit, admitStream, config } = options;
+  const { crypto, identity, record, admit, recall, admitStream, config } = options;
   return {
     crypto,
     identity,
     record,
     admit,
+    recall,
     rng: options.rng ?? new SystemRng(),
     ...(admitStream === undefined ? {} : { admitStream }),
     ...(config === undefined ? {} : { config }),

@@ -285,6 +285,7 @@ export class Node implements AdminHost {
       identity,
       record: this.#record,
       admit: (record) => this.#book.has(toHex(record.identityKey)),
+      recall: (record) => this.#book.recall(record),
       // A session may have been on its way while its peer was removed.
       admitStream: (record) => this.#book.has(toHex(record.identityKey)),
       config: this.#config,

@@ -1,10 +1,12 @@
-import { toHex } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
 import { WarrenError } from '../base/errors.ts';
 import { compareRecords } from '../crypto/records.ts';
 import type { PeerName } from '../ipc/host.ts';
 import { PEER_ENDPOINTS_MAX } from '../ipc/value-bounds.ts';
 import { formatAddress, isAddressError, parseAddress, sameAddress } from '../wire/address.ts';
+import { isDecodeError } from '../wire/decode-error.ts';
 import { describeTextFault, NAME, textFault } from '../wire/names.ts';
+import { decodeIdentityRecord, type IdentityRecord } from '../wire/records.ts';
 import { quoteText } from './escape.ts';
 import { parsePeerEndpoint } from './peer-endpoint.ts';
 import type { CheckedRecord } from './record-text.ts';
@@ -92,6 +94,14 @@ export class PeerBook {
 
   get(key: string): Peer | undefined {
     return this.#peers.get(key);
+  }
+
+  /** What these bytes say, where they are a record in the book: it was verified when it came in. */
+  recall(bytes: Uint8Array): IdentityRecord | undefined {
+    const record = decodeIdentityRecord(bytes);
+    if (isDecodeError(record)) return undefined;
+    const peer = this.#peers.get(toHex(record.identityKey));
+    return peer !== undefined && equal(peer.bytes, bytes) ? peer.record : undefined;
   }
 
   get all(): readonly Peer[] {

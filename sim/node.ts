@@ -138,6 +138,7 @@ export interface SimNodeOptions {
   readonly config?: Partial<TunnelConfig>;
   readonly parts?: NonNullable<EndpointOptions['parts']>;
   readonly admit?: EndpointOptions['admit'];
+  readonly recall?: EndpointOptions['recall'];
   readonly listener: SimNodeListener;
   readonly watch?: NodeWatch | undefined;
 }

@@ -97,9 +97,9 @@ export class Endpoint {
 
   #makeNode(options: EndpointOptions, config: TunnelConfig): TunnelNode {
     const endpoint = this;
-    const { crypto, rng, identity, parts } = options;
+    const { crypto, rng, identity, recall, parts } = options;
     return {
-      ...{ crypto, rng, identity, config },
+      ...{ crypto, rng, identity, recall, config },
       budget: this.#budget,
       scratch: new Scratch(),
       get record(): Uint8Array {
@@ -381,6 +381,8 @@ export interface EndpointOptions {
   readonly record: Uint8Array;
   /** Whether to have this peer at all, its record verified and its key proved. */
   readonly admit: (record: IdentityRecord) => boolean;
+  /** What a record says that somebody here has verified before, byte for byte: it need not be verified again. */
+  readonly recall?: ((record: Uint8Array) => IdentityRecord | undefined) | undefined;
   /** Whether this peer may open a stream to that port of ours; all may where it is left out. */
   readonly admitStream?: (record: IdentityRecord, port: number) => boolean;
   readonly config?: Partial<TunnelConfig>;

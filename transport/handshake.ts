@@ -48,6 +48,8 @@ export interface HandshakeContext {
   readonly identity: Identity;
   /** Our signed identity record as it stands now. */
   readonly record: Uint8Array;
+  /** What these bytes say, where somebody has verified the very same before. */
+  readonly recall?: ((record: Uint8Array) => IdentityRecord | undefined) | undefined;
 }
 
 /** Which node is meant: its name for people is elsewhere, these are what it proves. */
@@ -304,10 +306,8 @@ function judgeRecord(
   staticKey: Uint8Array,
   known: KnownRecord | undefined,
 ): KnownRecord | HandshakeRefusal {
-  let record: IdentityRecord;
-  if (known !== undefined && equal(known.bytes, bytes)) {
-    record = known.record;
-  } else {
+  let record = known !== undefined && equal(known.bytes, bytes) ? known.record : context.recall?.(bytes);
+  if (record === undefined) {
     const verified = verifyIdentityRecord(context.crypto, bytes);
     if (isRecordError(verified)) return { kind: 'refused', reason: 'bad-record', record: verified.reason };
     record = verified;

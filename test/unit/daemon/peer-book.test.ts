@@ -86,6 +86,21 @@ describe('a peer is found', () => {
   });
 });
 
+it('a record is recalled that is in the book byte for byte, and as long as it is', () => {
+  const alice = person();
+  const book = new PeerBook(SELF, new Disk());
+  const entry = recordOf(alice, 'alice');
+  expect(book.recall(entry.bytes)).toBeUndefined();
+  book.add({ ...entry, endpoints: [] });
+  expect(book.recall(entry.bytes.slice())).toBe(entry.record);
+  for (const at of [0, entry.bytes.length - 1]) {
+    expect(book.recall(entry.bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)))).toBeUndefined();
+  }
+  expect(book.recall(recordOf(alice, 'alice', 2).bytes)).toBeUndefined();
+  book.remove(keyOf(alice));
+  expect(book.recall(entry.bytes)).toBeUndefined();
+});
+
 describe('an address that two keys share', () => {
   it('is an error that shows them, and a name or a key decides', () => {
     // Addresses can be ground out; here the record is simply not checked.

@@ -13,6 +13,7 @@ import type { SimPeer, World } from '../../../sim/world.ts';
 import { COOKIE_LIFETIME, DEFAULT_CONFIG, HANDSHAKE_ATTEMPT_LIFETIME } from '../../../transport/constants.ts';
 import type { TunnelEvent } from '../../../transport/events.ts';
 import { cookieKey, mac } from '../../../transport/gate.ts';
+import { isDecodeError } from '../../../wire/decode-error.ts';
 import { GENERATION_MAX } from '../../../wire/handshake-payload.ts';
 import { readU32 } from '../../../wire/integers.ts';
 import {
@@ -31,7 +32,7 @@ import {
   TYPE_RESPONSE,
   writeCookieHeader,
 } from '../../../wire/packet.ts';
-import { encodeIdentityRecord, RECORD_BYTES_MAX } from '../../../wire/records.ts';
+import { decodeIdentityRecord, encodeIdentityRecord, RECORD_BYTES_MAX } from '../../../wire/records.ts';
 import { craftInitiation, craftResponse, KeyedPeer, makeSelf, recordOf, type Self } from '../../security/hostile.ts';
 import {
   askCookie,
@@ -684,6 +685,38 @@ describe('a node that does not want a peer', () => {
     expect(b.node.endpoint.inspect()).toMatchObject({ tunnels: [], provisional: [], sessionIds: 0 });
     expect(a.tunnelTo(b)?.state).toBe('connecting');
   });
+});
+
+it('a record that somebody has verified before is not verified again, and any other is', () => {
+  const { world, b } = pair();
+  const crypto = new CountingBackend();
+  const identity = identityFromSecrets(crypto, b.identity.secrets, b.identity.counter, 0);
+  assert(identity !== undefined, 'its secrets make an identity');
+  const self = makeSelf(rng);
+  const known = decodeIdentityRecord(self.record);
+  assert(!isDecodeError(known), 'the record is valid');
+  world.crash(b);
+  b.node = new SimNode(
+    {
+      crypto,
+      rng: b.rng.fork('mindful'),
+      identity,
+      record: recordOf(b.identity),
+      admit: () => true,
+      recall: (bytes) => (equal(bytes, self.record) ? known : undefined),
+      listener: { event: () => {}, datagram: () => {} },
+    },
+    world.network.now,
+  );
+  world.network.attach(b.name, b.node);
+  for (const [record, verifications] of [
+    [self.record, 0],
+    [recordOf(self.identity, 1), 1],
+  ] as const) {
+    const content = { rng, to: b.keys.staticKey, staticKey: self.identity.exchange, record };
+    expect(feed(world, b, ELSEWHERE, craftInitiation(content).message)).toHaveLength(1);
+    expect(crypto.verifications).toBe(verifications);
+  }
 });
 
 /** The n-th handshake message that is sent does not arrive, counted from 0. */
