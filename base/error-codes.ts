@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   // Starting a daemon, or a node with a state directory.
   ERR_WARREN_ALREADY_RUNNING: 'a daemon is at work there already',
   ERR_WARREN_NOT_STARTED: 'the daemon ended, or was not ready in time, without saying why',
+  ERR_WARREN_SELF_TEST: 'two nodes inside the daemon could not talk to each other',
   ERR_WARREN_UDP_PORT_IN_USE: 'another program has that UDP port',
   ERR_WARREN_BIND: 'the UDP socket cannot be bound there, for another reason',
   ERR_WARREN_LOCK_LOST: 'the lock of a directory was removed, or is another daemon’s by now',

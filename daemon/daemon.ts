@@ -14,6 +14,7 @@ import type { Log } from './log.ts';
 import { loadNative, PLAIN } from './native.ts';
 import { openOwnDirectory } from './own-directory.ts';
 import { readPassphrase } from './passphrase-file.ts';
+import { selfTest } from './self-test.ts';
 import { StartTraces } from './start-traces.ts';
 
 /**
@@ -67,6 +68,8 @@ export interface StartReport {
 
 async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoList): Promise<RunningDaemon> {
   const { log } = options;
+  const { ffi, crypto } = config.offload ? await loadNative() : PLAIN;
+  selfTest(crypto);
   const paths = socketPaths({ WARREN_SOCKET: config.socket });
   const { directory: socket } = paths;
   const traces = new StartTraces();
@@ -98,7 +101,6 @@ async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoLis
     onShutdown: () => void stopping.stop(),
   });
   undo.add(() => node.close());
-  const { ffi } = config.offload ? await loadNative() : PLAIN;
   const server = await LocalServer.open({ host: node, paths, ffi, warn: (kind, fields) => log.warn(kind, fields) });
   undo.add(async () => {
     server.announceStop();
