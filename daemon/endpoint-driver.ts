@@ -7,6 +7,7 @@ import { Endpoint } from '../transport/endpoint.ts';
 import type { ReceivedDatagram, TunnelEvent } from '../transport/events.ts';
 import type { IpEndpoint } from '../wire/ip-endpoint.ts';
 import { GivenMemory } from './given-memory.ts';
+import { KeptMemory } from './kept-memory.ts';
 import { SystemRng } from './system-rng.ts';
 import { DATAGRAM_BYTES_MAX, type UdpRoute } from './udp-route.ts';
 import type { UdpCounts, UdpOffload, UdpSocketOptions } from './udp-socket.ts';
@@ -26,6 +27,7 @@ export class EndpointDriver {
   readonly #endpoint: Endpoint;
   readonly #listener: EndpointListener;
   readonly #memory: GivenMemory = new GivenMemory();
+  readonly #kept: KeptMemory = new KeptMemory();
   #socket!: UdpSocket;
   /** What `pollTransmit` writes into, and the socket sends from. */
   readonly #buffer: Uint8Array = new Uint8Array(TRANSMIT_BUFFER_BYTES);
@@ -104,6 +106,11 @@ export class EndpointDriver {
   /** What is about to be written is the driver's, with its memory. */
   give(bytes: Uint8Array): void {
     this.#memory.give(bytes);
+  }
+
+  /** What was read and is not going to be given back. */
+  handOut(bytes: Uint8Array): void {
+    this.#kept.handOut(bytes.length);
   }
 
   /** `Endpoint.giveBack`, of which nothing follows. */

@@ -80,7 +80,9 @@ export class TunnelStream extends StreamEndBase {
     if (this.#left !== undefined) return this.#readLeft();
     if (this.#id < 0 || this.isOver) return undefined;
     const { driver, key } = this.#table;
-    return driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now, givesBack));
+    const bytes = driver.use((endpoint, now) => endpoint.readStream(key, this.#id, now, givesBack));
+    if (bytes !== undefined && givesBack !== true) driver.handOut(bytes);
+    return bytes;
   }
 
   override giveBack(bytes: Uint8Array): void {
