@@ -63,7 +63,9 @@ class Gcm {
   readonly nonce: number;
   readonly #aad: number;
   readonly #ffi: Ffi;
-  /** Packets of one read or one batch stand in one buffer: where it is need be asked once. */
+  /** Packets of one read or one batch stand in one array: where it is need be asked once, and of all in one memory no more often. */
+  #array: Uint8Array | undefined;
+  #arrayAddress = 0;
   #buffer: ArrayBufferLike | undefined;
   #address = 0;
 
@@ -84,12 +86,16 @@ class Gcm {
 
   /** Of a byte of the array, which has one. */
   addressOf(bytes: Uint8Array, offset: number): number {
-    if (bytes.buffer !== this.#buffer) {
-      const whole = new Uint8Array(bytes.buffer);
-      this.#address = this.#ffi.addressOf(whole);
-      this.#buffer = bytes.buffer;
+    if (bytes !== this.#array) {
+      if (bytes.buffer !== this.#buffer) {
+        const whole = new Uint8Array(bytes.buffer);
+        this.#address = this.#ffi.addressOf(whole);
+        this.#buffer = bytes.buffer;
+      }
+      this.#arrayAddress = this.#address + bytes.byteOffset;
+      this.#array = bytes;
     }
-    return this.#address + bytes.byteOffset + offset;
+    return this.#arrayAddress + offset;
   }
 
   setNonce(nonce: Uint8Array): void {
