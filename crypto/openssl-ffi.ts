@@ -45,12 +45,6 @@ const SIGNATURES = {
 
 type Functions = Record<keyof typeof SIGNATURES, CFunction>;
 
-/** Where things stand in the scratch memory: a length that C writes, the nonce, the additional data. */
-const OUT_LENGTH_AT = 0;
-const NONCE_AT = 16;
-const AAD_AT = 32;
-/** Longer additional data is read where it stands. */
-const AAD_MAX = 64;
 /** C counts in `int`. */
 const LENGTH_MAX = 2 ** 31 - 1;
 
@@ -58,55 +52,56 @@ const LENGTH_MAX = 2 ** 31 - 1;
 class Gcm {
   readonly functions: Functions;
   readonly cipher: number;
-  readonly scratch: Uint8Array = new Uint8Array(AAD_AT + AAD_MAX);
+  /** Where C writes lengths. */
   readonly outLength: number;
-  readonly nonce: number;
-  readonly #aad: number;
-  readonly #ffi: Ffi;
-  /** Packets of one read or one batch stand in one array: where it is need be asked once, and of all in one memory no more often. */
-  #array: Uint8Array | undefined;
-  #arrayAddress = 0;
-  #buffer: ArrayBufferLike | undefined;
-  #address = 0;
+  /** The nonce and the additional data of a packet mostly stand where the last one's did, and so do the packets of a read or a batch. */
+  readonly nonce: LastArray;
+  readonly aad: LastArray;
+  readonly packet: LastArray;
+  readonly #length: Uint8Array = new Uint8Array(8);
 
   constructor(functions: Functions, ffi: Ffi) {
     this.functions = functions;
-    this.#ffi = ffi;
     this.cipher = functions.EVP_aes_256_gcm();
-    const address = ffi.addressOf(this.scratch);
-    this.outLength = address + OUT_LENGTH_AT;
-    this.nonce = address + NONCE_AT;
-    this.#aad = address + AAD_AT;
+    this.outLength = new LastArray(ffi).addressOf(this.#length, 0);
+    this.nonce = new LastArray(ffi);
+    this.aad = new LastArray(ffi);
+    this.packet = new LastArray(ffi);
   }
 
   /** A context that is collected without having been wiped takes its key with it. */
   readonly forgotten: FinalizationRegistry<number> = new FinalizationRegistry((context) =>
     this.functions.EVP_CIPHER_CTX_free(context),
   );
+}
+
+/** Where an array stands is asked when it is not the one that was asked about last; and of arrays in one memory, once. */
+class LastArray {
+  readonly #ffi: Ffi;
+  #array: Uint8Array | undefined;
+  #arrayAddress = 0;
+  #buffer: ArrayBufferLike | undefined;
+  #address = 0;
+
+  constructor(ffi: Ffi) {
+    this.#ffi = ffi;
+  }
 
   /** Of a byte of the array, which has one. */
   addressOf(bytes: Uint8Array, offset: number): number {
-    if (bytes !== this.#array) {
-      if (bytes.buffer !== this.#buffer) {
-        const whole = new Uint8Array(bytes.buffer);
-        this.#address = this.#ffi.addressOf(whole);
-        this.#buffer = bytes.buffer;
-      }
-      this.#arrayAddress = this.#address + bytes.byteOffset;
-      this.#array = bytes;
-    }
+    if (bytes !== this.#array) this.#find(bytes);
     return this.#arrayAddress + offset;
   }
 
-  setNonce(nonce: Uint8Array): void {
-    for (let i = 0; i < AEAD_NONCE_BYTES; i++) this.scratch[NONCE_AT + i] = nonce[i]!;
-  }
-
-  aadAddress(aad: Uint8Array): number {
-    const { length } = aad;
-    if (length > AAD_MAX) return this.addressOf(aad, 0);
-    for (let i = 0; i < length; i++) this.scratch[AAD_AT + i] = aad[i]!;
-    return this.#aad;
+  #find(bytes: Uint8Array): void {
+    // From here on it stands outside V8's heap, however small it is, and does not move.
+    const { buffer } = bytes;
+    if (buffer !== this.#buffer) {
+      this.#address = this.#ffi.addressOf(new Uint8Array(buffer));
+      this.#buffer = buffer;
+    }
+    this.#arrayAddress = this.#address + bytes.byteOffset;
+    this.#array = bytes;
   }
 }
 
@@ -123,7 +118,7 @@ class FastAead implements Aead {
     assert(this.#context !== 0, 'memory for a cipher context');
     gcm.forgotten.register(this, this.#context, this);
     assert(
-      EVP_EncryptInit_ex(this.#context, gcm.cipher, 0, gcm.addressOf(key, 0), 0) === 1,
+      EVP_EncryptInit_ex(this.#context, gcm.cipher, 0, gcm.packet.addressOf(key, 0), 0) === 1,
       'OpenSSL takes an AES-256 key',
     );
   }
@@ -142,15 +137,16 @@ class FastAead implements Aead {
     const gcm = this.#gcm;
     const { functions, outLength } = gcm;
     const context = this.#context;
-    gcm.setNonce(nonce);
-    let done = functions.EVP_EncryptInit_ex(context, 0, 0, 0, gcm.nonce);
-    if (aad.length > 0) done &= functions.EVP_EncryptUpdate(context, 0, outLength, gcm.aadAddress(aad), aad.length);
+    const iv = gcm.nonce.addressOf(nonce, 0);
+    let done = functions.EVP_EncryptInit_ex(context, 0, 0, 0, iv);
+    if (aad.length > 0)
+      done &= functions.EVP_EncryptUpdate(context, 0, outLength, gcm.aad.addressOf(aad, 0), aad.length);
     if (length > 0) {
-      const from = gcm.addressOf(plaintext, start);
-      const to = gcm.addressOf(out, start);
+      const from = gcm.packet.addressOf(plaintext, start);
+      const to = gcm.packet.addressOf(out, start);
       done &= functions.EVP_EncryptUpdate(context, to, outLength, from, length);
     }
-    const tag = gcm.addressOf(out, start + length);
+    const tag = gcm.packet.addressOf(out, start + length);
     done &= functions.EVP_EncryptFinal_ex(context, tag, outLength);
     done &= functions.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, tag);
     assert(done === 1, 'OpenSSL seals with a good key');
@@ -173,19 +169,20 @@ class FastAead implements Aead {
     const gcm = this.#gcm;
     const { functions, outLength } = gcm;
     const context = this.#context;
-    gcm.setNonce(nonce);
-    let done = functions.EVP_DecryptInit_ex(context, 0, 0, 0, gcm.nonce);
-    if (aad.length > 0) done &= functions.EVP_DecryptUpdate(context, 0, outLength, gcm.aadAddress(aad), aad.length);
-    const tag = gcm.addressOf(sealed, start + length);
+    const iv = gcm.nonce.addressOf(nonce, 0);
+    let done = functions.EVP_DecryptInit_ex(context, 0, 0, 0, iv);
+    if (aad.length > 0)
+      done &= functions.EVP_DecryptUpdate(context, 0, outLength, gcm.aad.addressOf(aad, 0), aad.length);
+    const tag = gcm.packet.addressOf(sealed, start + length);
     done &= functions.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag);
     if (length > 0) {
-      const from = gcm.addressOf(sealed, start);
-      const to = gcm.addressOf(out, start);
+      const from = gcm.packet.addressOf(sealed, start);
+      const to = gcm.packet.addressOf(out, start);
       done &= functions.EVP_DecryptUpdate(context, to, outLength, from, length);
     }
     assert(done === 1, 'OpenSSL opens with a good key');
     // It writes nothing for GCM: any address of ours will do.
-    if (functions.EVP_DecryptFinal_ex(context, gcm.nonce, outLength) === 1) return length;
+    if (functions.EVP_DecryptFinal_ex(context, iv, outLength) === 1) return length;
     // What it noted of the failure would be taken for that of the next call of somebody else.
     functions.ERR_clear_error();
     return -1;
