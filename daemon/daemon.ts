@@ -68,8 +68,6 @@ export interface StartReport {
 
 async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoList): Promise<RunningDaemon> {
   const { log } = options;
-  const { ffi, crypto } = config.offload ? await loadNative() : PLAIN;
-  selfTest(crypto);
   const paths = socketPaths({ WARREN_SOCKET: config.socket });
   const { directory: socket } = paths;
   const traces = new StartTraces();
@@ -90,6 +88,8 @@ async function start(config: DaemonConfig, options: DaemonOptions, undo: UndoLis
   const home = openHome(state, { isHeld, passphrase });
   undo.add(() => wipeIdentity(home.identity));
 
+  const { ffi, crypto } = config.offload ? await loadNative() : PLAIN;
+  selfTest(crypto);
   const stopping = new Stopping(undo, log);
   const where: WhereToListen = { listen, portsToTry, warn: (kind, error) => log.warn(kind, { error }) };
   const node = await openNodeAt(home, where, {
