@@ -7,6 +7,7 @@ import { Child } from './child.ts';
 import type { Attack, SenderOptions, SenderReply, SenderRequest } from './hostile-sender.ts';
 import type { TargetReply, TargetRequest } from './hostile-target.ts';
 import { runsIn } from './options.ts';
+import type { Place } from './rig/cores.ts';
 
 /**
  * What one hostile local program costs the others: two daemons, a program at one of them that sends small messages to the echo of
@@ -39,6 +40,12 @@ const ATTACKS: readonly Attack[] = [
   'unknown commands',
   '10,000 dials',
 ];
+/**
+ * What the hostile program takes of the machine is the system's to divide, which a daemon can do nothing about: `10,000 dials` keeps
+ * more than a core busy with its own attempts. What it makes the daemon do is measured: so neither runs on the cores of the other.
+ */
+const ATTACKED: Place = { part: 0, of: 2 };
+const HOSTILE: Place = { part: 1, of: 2 };
 const LOOPBACK = '127.0.0.1';
 const PEER = 'peer';
 const GHOST = 'ghost';
@@ -63,7 +70,7 @@ class Stage {
   socket = '';
 
   private constructor() {
-    this.target = new Child('hostile-target.js', ['target']);
+    this.target = new Child('hostile-target.js', ['target'], { place: ATTACKED });
     this.#peer = new Child('hostile-target.js', [PEER]);
   }
 
@@ -115,7 +122,7 @@ async function entryOf(node: WarrenNode): Promise<NewPeer> {
   return { record: await node.record(), endpoints: [`${LOOPBACK}:${(await node.status()).udp.port}`] };
 }
 
-/** Several runs, each with a hostile program of its own: on which core it comes to lie is the system's choice, and matters. */
+/** Several runs, each with a hostile program of its own. */
 async function measure(
   stage: Stage,
   attack: Attack,
@@ -197,7 +204,9 @@ async function attackOnce(
   const idle = await slices(stream, sliceMs);
   const before = await target.ask({ kind: 'snapshot' }, 'snapshot');
   const options: SenderOptions = { attack, socket, peer: PEER, ghost: GHOST };
-  const sender = new Child<SenderRequest, SenderReply>('hostile-sender.js', [JSON.stringify(options)]);
+  const sender = new Child<SenderRequest, SenderReply>('hostile-sender.js', [JSON.stringify(options)], {
+    place: HOSTILE,
+  });
   try {
     await sender.next('attacking');
     await sleep(settleMs);
