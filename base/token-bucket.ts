@@ -27,9 +27,10 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#burst, this.#tokens + 1);
   }
 
-  /** The span until there is one to take. */
-  wait(now: Instant): number {
+  /** Takes one, on credit where there is none, and gives the span until there is another. */
+  overdraw(now: Instant): number {
     this.#refill(now);
+    this.#tokens -= 1;
     return this.#tokens < 1 ? Math.ceil(((1 - this.#tokens) * SECOND) / this.#perSecond) : 0;
   }
 

@@ -147,8 +147,8 @@ class Door implements ListenSocketUser {
 
   readonly accept = (socket: Socket, from: ListenSocket): void => {
     // It counts as fruitless until it has become something. Streams go on while none is taken, which else had to wait for each.
-    this.#fruitless.take(systemNow());
-    const wait = this.#fruitless.wait(systemNow());
+    // On credit, because timers are early by up to a millisecond: what comes too soon makes the next wait longer.
+    const wait = this.#fruitless.overdraw(systemNow());
     if (wait > 0) from.rest(Math.ceil(wait / MILLISECOND));
     // Whatever goes wrong with a connection, its end follows, and that is what counts.
     socket.on('error', () => {});

@@ -49,15 +49,14 @@ describe('a token bucket', () => {
     expect(takeAll(bucket, 100 * MILLISECOND)).toBe(2);
   });
 
-  it('says how long it is until there is one to take, and there is one then', () => {
+  it('lends one that is not there, and says how long it is until there is another', () => {
     const bucket = new TokenBucket(250, 2, instant(0));
-    bucket.take(instant(0));
-    expect(bucket.wait(instant(0))).toBe(0);
-    bucket.take(instant(0));
-    expect(bucket.wait(instant(0))).toBe(4 * MILLISECOND);
-    expect(bucket.wait(instant(MILLISECOND))).toBe(3 * MILLISECOND);
-    expect(bucket.take(instant(4 * MILLISECOND - 1))).toBe(false);
-    expect(bucket.take(instant(4 * MILLISECOND))).toBe(true);
+    expect(bucket.overdraw(instant(0))).toBe(0);
+    expect(bucket.overdraw(instant(0))).toBe(4 * MILLISECOND);
+    expect(bucket.overdraw(instant(3 * MILLISECOND))).toBe(5 * MILLISECOND);
+    // Nobody gains by coming too soon.
+    expect(bucket.overdraw(instant(8 * MILLISECOND))).toBe(4 * MILLISECOND);
+    expect(bucket.take(instant(12 * MILLISECOND - 1))).toBe(false);
   });
 
   it('without a rate or a burst gives nothing, ever', () => {
