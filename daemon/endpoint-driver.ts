@@ -216,7 +216,9 @@ export class EndpointDriver {
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    this.#timer = setTimeout(this.#ring, Math.min(Math.ceil(at - systemNow() / 1_000), TIMER_MS_MAX));
+    // What has come due meanwhile is no negative time: Node 24 warns of those.
+    const left = Math.max(0, Math.ceil(at - systemNow() / 1_000));
+    this.#timer = setTimeout(this.#ring, Math.min(left, TIMER_MS_MAX));
     // Whether the process lives on is the socket's to say: an owner may have let go of it.
     this.#timer.unref();
   }

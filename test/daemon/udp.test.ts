@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ascii, fromHex, toHex } from '../../base/bytes.ts';
-import { SECOND } from '../../base/time.ts';
+import { instant, SECOND } from '../../base/time.ts';
 import { createIdentity, type Identity } from '../../crypto/identity.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
 import { isRecordError, signIdentityRecord } from '../../crypto/records.ts';
@@ -116,6 +116,18 @@ async function plainSocket(): Promise<Socket> {
   await once(socket, 'listening');
   return socket;
 }
+
+it('a timer for what has come due already is for no negative time', async () => {
+  const { driver } = await Node.open();
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  driver.use((endpoint, now) => vi.spyOn(endpoint, 'nextTimeout').mockReturnValue(instant(now - SECOND / 10)));
+  await nextTurn();
+  await nextTurn();
+  expect(timers.mock.calls.map(([, milliseconds]) => milliseconds)).toEqual([0]);
+});
 
 describe('two nodes on real sockets', () => {
   const loopbacks = [
