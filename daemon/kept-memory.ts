@@ -39,7 +39,7 @@ const NOTHING: readonly unknown[] = [];
 /** V8 strikes what is gone off its books when it collects the next time: twice as much must not make it mark even the smallest heap. */
 const BYTES_BETWEEN: number = 10 * 2 ** 20;
 /** Larger heaps do without: V8 has a young collection for every 32 MiB of such memory, and would mark them only later. */
-const SMALL_HEAP_BYTES_MAX: number = 15 * 2 ** 20;
+const SMALL_HEAP_BYTES_MAX: number = 12 * 2 ** 20;
 /** As large as the young space becomes by itself; filling a larger one would cost more than it saves. */
 const YOUNG_BYTES_MAX: number = 16 * 2 ** 20;
 /** Just below what V8 keeps in a space of its own. */

@@ -142,6 +142,6 @@ function failure(why: string): WarrenError {
   return new WarrenError(
     'ERR_WARREN_SELF_TEST',
     `two nodes inside this daemon cannot talk to each other: ${why}`,
-    'Start it with --offload off; where that works, the OpenSSL of this Node.js is not one that warren can call directly.',
+    'Install Node.js anew; where it starts with --offload off, its OpenSSL is only not one that warren can call directly.',
   );
 }
