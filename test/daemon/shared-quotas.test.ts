@@ -158,6 +158,8 @@ describe('dials that wait', () => {
     const bob = await openNode('bob', { identity });
     bob.listen({ port: 80, backlog: 1_024 }, (stream) => take(stream));
     introduce(alice, bob);
+    // Whoever has nothing to say finds out with the next keepalive only.
+    placed[0]!.end.write(text('is anybody there?'));
     for (const near of placed) expect(await near.ended()).toMatchObject({ code: 'ERR_WARREN_PEER_RESTARTED' });
     for (const near of waiting) await near.word('connected');
   });
