@@ -37,10 +37,62 @@ function stampOf(parts) {
 
 function unlessStamped(name, stamp, present, work) {
   const file = join(stamps, name);
-  if (existsSync(join(root, present)) && existsSync(file) && readFileSync(file, 'utf8') === stamp) return;
-  work();
+  const isDone = () => existsSync(join(root, present)) && existsSync(file) && readFileSync(file, 'utf8') === stamp;
+  if (isDone()) return;
   mkdirSync(stamps, { recursive: true });
-  writeFileSync(file, stamp);
+  alone(() => {
+    if (isDone()) return;
+    work();
+    writeFileSync(file, stamp);
+  });
+}
+
+/** Two terminals may begin at once, and two installations in one folder break each other: the second waits, and finds it done. */
+function alone(work) {
+  const lock = join(stamps, 'lock');
+  for (let isTold = false; !takeLock(lock); isTold = true) {
+    if (!isTold)
+      console.error(`Waiting for another process that installs or builds here (if there is none, remove ${lock})`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_POLL_MS);
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+const LOCK_POLL_MS = 100;
+
+/** False where a process that is still there has it. */
+function takeLock(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  const holder = contentOf(lock);
+  // Whoever ended without a word has left it. It is empty for the moment in which somebody takes it.
+  if (holder !== '' && !isAlive(Number(holder))) rmSync(lock, { force: true });
+  return false;
+}
+
+function contentOf(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 export function install() {
