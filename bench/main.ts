@@ -109,7 +109,7 @@ async function main(): Promise<number> {
     measured.push({ bench: bench.name, measurements });
     if (!isJson) process.stdout.write(`${formatForPeople(bench.name, measurements)}${name === ALL ? '\n' : ''}`);
   }
-  if (writes) writeResults(measured);
+  if (writes) writeResults(measured, { seconds: choice.seconds });
   if (isJson) process.stdout.write(`${JSON.stringify(reportOf(name, measured.flatMap(named(name))))}\n`);
   return 0;
 }

@@ -1,3 +1,5 @@
+import { filled, isAmong } from './coordinate.ts';
+
 /**
  * Whether 32 bytes may stand for a point in a signature or as a public key, as far as the bytes alone tell: for libraries that
  * decode more leniently than RFC 8032 §5.1.3. Points of small order are refused, in either place. No honest signer makes one,
@@ -8,7 +10,7 @@ export function isAcceptablePoint(encoded: Uint8Array): boolean {
   if (encoded.length !== 32) return false;
   // RFC 8032 §5.1.3 step 1: y at or above p = 2^255 − 19 fails to decode. Only the lowest byte can make the difference.
   if ((encoded[31]! & 0x7f) === 0x7f && encoded[0]! >= 0xed && allOnes(encoded, 1, 31)) return false;
-  return !SMALL_ORDER_Y.some((y) => sameY(encoded, y));
+  return !isAmong(encoded, SMALL_ORDER_Y);
 }
 
 /**
@@ -29,19 +31,7 @@ const SMALL_ORDER_Y: readonly Uint8Array[] = [
   ),
 ];
 
-function filled(first: number, between: number, last: number): Uint8Array {
-  const bytes = new Uint8Array(32).fill(between);
-  bytes[0] = first;
-  bytes[31] = last;
-  return bytes;
-}
-
 function allOnes(bytes: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (bytes[i] !== 0xff) return false;
   return true;
-}
-
-function sameY(encoded: Uint8Array, y: Uint8Array): boolean {
-  for (let i = 0; i < 31; i++) if (encoded[i] !== y[i]) return false;
-  return (encoded[31]! & 0x7f) === y[31];
 }

@@ -1,14 +1,12 @@
-import { equal } from '../base/bytes.ts';
+import { filled, isAmong } from './coordinate.ts';
 
 /**
  * Whether an X25519 public key is a point of low order, with which every secret makes zero (RFC 7748 §6.1): what a Diffie-Hellman
  * would find out, without one.
  */
 export function isLowOrder(publicKey: Uint8Array): boolean {
-  const u = publicKey.slice();
   // RFC 7748 §5: the highest bit is not part of the coordinate.
-  u[31]! &= 0x7f;
-  return LOW_ORDER_U.some((low) => equal(u, low));
+  return isAmong(publicKey, LOW_ORDER_U);
 }
 
 /** The u of the points of order 1, 2, 4 and 8, on the curve and on its twist, little-endian; 0 and 1 as p and p + 1 too. */
@@ -27,10 +25,3 @@ const LOW_ORDER_U: readonly Uint8Array[] = [
     ...[0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57],
   ),
 ];
-
-function filled(first: number, between: number, last: number): Uint8Array {
-  const bytes = new Uint8Array(32).fill(between);
-  bytes[0] = first;
-  bytes[31] = last;
-  return bytes;
-}

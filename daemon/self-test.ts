@@ -17,18 +17,22 @@ import { SystemRng } from './system-rng.ts';
  * close. What does not work here, a cipher of the system's above all, would work with no peer either, so the daemon does not
  * start: ERR_WARREN_SELF_TEST.
  *
- * It has a use beside that. What runs for the first time V8 must compile first: the first dial of a daemon that has done this once
- * takes less than half as long.
+ * It has a use beside that. What runs for the first time V8 must compile first: this has been done when the first peer comes.
  */
 export function selfTest(crypto: CryptoBackend): void {
   const rng = new SystemRng();
+  const parties: Party[] = [];
   try {
-    const parties = [new Party(crypto, rng, 1), new Party(crypto, rng, 2)] as const;
-    const answer = new SelfTest(...parties).run();
-    for (const { identity } of parties) wipeIdentity(identity);
+    const near = new Party(crypto, rng, 1);
+    parties.push(near);
+    const far = new Party(crypto, rng, 2);
+    parties.push(far);
+    const answer = new SelfTest(near, far).run();
     if (answer !== undefined && equal(answer, QUESTION)) return;
   } catch (error) {
     throw failure(error instanceof Error ? error.message : String(error));
+  } finally {
+    for (const { identity } of parties) wipeIdentity(identity);
   }
   throw failure('what was sent did not come back');
 }

@@ -16,28 +16,36 @@ export interface Measured {
 const PAGE = 'RESULTS.md';
 const PLOTS = 'plots';
 
-export function writeResults(measured: readonly Measured[], folder: string = join(packageFolder(), 'bench')): void {
+export interface ResultsOptions {
+  /** As it was asked for; each benchmark has its own where it is left out. */
+  readonly seconds?: number | undefined;
+  readonly folder?: string;
+}
+
+export function writeResults(measured: readonly Measured[], options: ResultsOptions = {}): void {
+  const { seconds, folder = join(packageFolder(), 'bench') } = options;
   const plots = measured.flatMap(({ bench, measurements }) => plotsOf(bench, measurements));
   rmSync(join(folder, PLOTS), { recursive: true, force: true });
   mkdirSync(join(folder, PLOTS), { recursive: true });
   for (const { file, svg } of plots) writeFileSync(join(folder, PLOTS, `${file}.svg`), svg);
-  writeFileSync(join(folder, PAGE), pageOf(measured, plots));
+  writeFileSync(join(folder, PAGE), pageOf(measured, plots, seconds));
 }
 
-export function pageOf(measured: readonly Measured[], plots: readonly Plot[]): string {
+export function pageOf(measured: readonly Measured[], plots: readonly Plot[], seconds?: number): string {
   const sections = measured.map(({ bench, measurements }) => {
     const pictures = plots.filter((plot) => plot.bench === bench);
     const shownPlots = pictures.map(({ file, alt }) => `![${alt}](${PLOTS}/${file}.svg)\n\n`).join('');
     return `## ${bench}\n\n${shownPlots}${table(measurements)}`;
   });
-  return `${head()}${goals(measured)}${sections.join('\n')}`;
+  return `${head(seconds)}${goals(measured)}${sections.join('\n')}`;
 }
 
-function head(): string {
+function head(seconds: number | undefined): string {
+  const flag = seconds === undefined ? '' : ` --seconds ${seconds}`;
   const { cpu, cores, memoryGiB, kernel, node, openssl } = describeMachine();
   return `# What was measured
 
-Made by \`npm run bench -- all --write\`, never by hand. Each figure is the median of several runs in fresh processes, and stands
+Made by \`npm run bench -- all --write${flag}\`, never by hand. Each figure is the median of several runs in fresh processes, and stands
 beside what it is to be held against, measured in the same run: ratios are what another machine can compare.
 
 | Machine | |

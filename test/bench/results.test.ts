@@ -51,11 +51,12 @@ describe('the page of results', () => {
           { bench: 'loopback', measurements: [oneWay] },
           { bench: 'streams', measurements: streams },
         ],
-        folder,
+        { seconds: 2, folder },
       );
       const page = readFileSync(join(folder, 'RESULTS.md'), 'utf8');
       expect(page).toContain('| loopback | one-way default | throughput | 200 MB/s | ≥ 250 | **no** |');
       expect(page).toContain('| one-way default | throughput | 200 MB/s | 100 to 300 | 0.5 × roofline |');
+      expect(page).toContain('`npm run bench -- all --write --seconds 2`');
       expect(page).toContain(process.versions.node);
       for (const secret of [hostname(), process.cwd(), folder]) expect(page).not.toContain(secret);
       const plots = [...page.matchAll(/\]\((.*?)\)/g)].map((match) => match[1]);

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { WarrenError } from '../../base/errors.ts';
 import { SECOND } from '../../base/time.ts';
 import {
   type ConfigSources,
@@ -15,6 +14,7 @@ import {
   loadConfig,
 } from '../../daemon/config.ts';
 import { formatListenAddress, parseDuration, parseListenAddress } from '../../daemon/config-values.ts';
+import { refusal } from './refusal.ts';
 
 let home: string;
 let state: string;
@@ -33,16 +33,6 @@ function load(more: Partial<ConfigSources> = {}): DaemonConfig {
 
 function file(content: string): void {
   writeFileSync(join(state, 'config.json'), content);
-}
-
-function refusal(step: () => unknown): WarrenError {
-  try {
-    step();
-  } catch (error) {
-    if (error instanceof WarrenError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 describe('where a setting comes from', () => {

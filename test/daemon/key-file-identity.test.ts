@@ -8,7 +8,8 @@ import { encodeClearKeyFile, passphraseFromText } from '../../crypto/sealed-iden
 import { createKeyFile, type IdentityOptions, loadOrCreateIdentity, replaceKeyFile } from '../../daemon/key-file.ts';
 import { SeededRng } from '../../sim/rng.ts';
 import { shows } from '../unit/crypto/fixtures.ts';
-import { codeOf, errno, hooked, makePlace, modeOf, options, refusal, removePlace } from './key-file-support.ts';
+import { codeOf, errno, hooked, makePlace, modeOf, options, removePlace } from './key-file-support.ts';
+import { refusal } from './refusal.ts';
 
 let base: string;
 let path: string;

@@ -2,10 +2,10 @@ import * as nodeFs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ascii } from '../../base/bytes.ts';
-import { WarrenError } from '../../base/errors.ts';
 import { opensslBackend } from '../../crypto/openssl.ts';
 import { type IdentityOptions, type KeyFileFs, REAL_FS } from '../../daemon/key-file.ts';
 import { SeededRng } from '../../sim/rng.ts';
+import { refusal } from './refusal.ts';
 
 export const CONTENT: Uint8Array = ascii(`{"content": "${'old '.repeat(100)}"}`);
 export const OTHER: Uint8Array = ascii(`{"content": "${'new '.repeat(120)}"}`);
@@ -29,16 +29,6 @@ export function modeOf(file: string): number {
 
 export function codeOf(step: () => unknown): string {
   return refusal(step).code;
-}
-
-export function refusal(step: () => unknown): WarrenError {
-  try {
-    step();
-  } catch (error) {
-    if (error instanceof WarrenError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 export function withUmask<T>(umask: number, step: () => T): T {

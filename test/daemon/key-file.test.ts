@@ -21,10 +21,10 @@ import {
   modeOf,
   OTHER,
   options,
-  refusal,
   removePlace,
   withUmask,
 } from './key-file-support.ts';
+import { refusal } from './refusal.ts';
 
 let base: string;
 let path: string;

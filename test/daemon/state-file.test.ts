@@ -11,6 +11,7 @@ import { loadPort, portsToTry, savePort } from '../../daemon/listen-port.ts';
 import { openOwnDirectory } from '../../daemon/own-directory.ts';
 import { readPassphrase } from '../../daemon/passphrase-file.ts';
 import { StateFile, type StateFileFs, type StateFileOptions } from '../../daemon/state-file.ts';
+import { refusal } from './refusal.ts';
 
 const OLD = ascii('old '.repeat(100));
 const NEW = ascii('new '.repeat(120));
@@ -32,16 +33,6 @@ afterEach(() => {
 
 function open(more: Partial<StateFileOptions> = {}): StateFile {
   return new StateFile(base, 'peers.json', { bytesMax: 100_000, isHeld: () => true, ...more });
-}
-
-function refusal(step: () => unknown): WarrenError {
-  try {
-    step();
-  } catch (error) {
-    if (error instanceof WarrenError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 function asNobody<T>(step: () => T): T {
